@@ -1,0 +1,64 @@
+//! Card verification values from a CVK pair: CVV, CVV2 and iCVV (CVC, CAV and CVN are the same sum).
+//!
+//! The calculation is the schemes' two-key triple-DES one over PAN, expiry and service code; it is
+//! written out step by step in [`hazmat::Steps`]. The crate does no I/O, reads no clock, keeps no
+//! global state and serialises nothing: card data goes in through parsers that refuse what is not
+//! card data, and a [`Cvv`] comes out.
+//!
+//! ```
+//! use cvv2::{CvkPair, Expiry, ExpiryOrder, Pan, Policy, Verdict};
+//!
+//! # fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! // A published test key; a live key is parsed under `Policy::Strict`.
+//! let hex = "0123456789ABCDEFFEDCBA9876543210";
+//! let cvk = CvkPair::from_hex(hex, ExpiryOrder::YyMm, Policy::TestVectors)?;
+//! let pan = Pan::parse("4123456789012345")?;
+//! let expiry = Expiry::parse_yymm("8701")?;
+//!
+//! let cvv2 = cvk.cvv2(&pan, &expiry)?;
+//! assert_eq!(cvk.verify_cvv2(&pan, &expiry, cvv2.expose().as_str())?, Verdict::Match);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is secret, and how it is held
+//!
+//! [`Pan`], [`Expiry`], [`ServiceCode`], [`Cvv`], [`PackedCard`] and [`CvkPair`] have no `Display`
+//! and no serialisation, print nothing of their content under `Debug`, compare in constant time and
+//! are zeroized when dropped. The only way to the digits is a method named `expose`, which is easy
+//! to search for. Key bytes cannot be read back at all.
+//!
+//! # The way through the crate
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`card`] | [`Pan`], [`Expiry`], [`ServiceCode`], [`Cvv`], and [`PackedCard`] that kernels take |
+//! | [`key`] | [`CvkPair`], [`Policy`], [`Kcv`], [`Component`] |
+//! | `cvv` | generate and verify, as methods of [`CvkPair`] |
+//! | [`kernel`] | the one place that chooses how DES is computed |
+//! | [`hazmat`] | primitives and intermediate values, for test vectors and auditors |
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod card;
+mod cvv;
+pub mod hazmat;
+pub mod kernel;
+pub mod key;
+
+pub use card::{
+    Cvv, CvvError, CvvLength, Expiry, ExpiryError, ExpiryOrder, PackedCard, Pan, PanError,
+    ServiceCode, ServiceCodeError,
+};
+pub use cvv::{ComputeError, Verdict, VerifyError};
+pub use kernel::Kernel;
+pub use key::{Component, CvkPair, Kcv, KcvMethod, KeyError, Policy};
+
+/// The README's example is compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -1,0 +1,8 @@
+//! The bytes of a key cannot be read back.
+use cvv2::{CvkPair, ExpiryOrder, Policy};
+
+fn main() {
+    let hex = "0123456789ABCDEFFEDCBA9876543210";
+    let key = CvkPair::from_hex(hex, ExpiryOrder::YyMm, Policy::Strict).unwrap();
+    let _ = key.material;
+}

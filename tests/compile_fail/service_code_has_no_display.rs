@@ -1,0 +1,4 @@
+//! A service code cannot be formatted for people.
+fn main() {
+    println!("{}", cvv2::ServiceCode::CVV2);
+}
