@@ -21,6 +21,11 @@
 //! # }
 //! ```
 //!
+//! # Features
+//!
+//! `std`, on by default, adds threads for large batches and the detection of what the processor can
+//! do; without it the crate is `no_std` with `alloc`. No feature changes a result.
+//!
 //! # What is secret, and how it is held
 //!
 //! [`Pan`], [`Expiry`], [`ServiceCode`], [`Cvv`], [`PackedCard`] and [`CvkPair`] have no `Display`
@@ -35,21 +40,24 @@
 //! | [`card`] | [`Pan`], [`Expiry`], [`ServiceCode`], [`Cvv`], and [`PackedCard`] that kernels take |
 //! | [`key`] | [`CvkPair`], [`Policy`], [`Kcv`], [`Component`] |
 //! | `cvv` | generate and verify, as methods of [`CvkPair`] |
+//! | `batch` | threads, and [`Grouping`] for cards of many keys |
 //! | [`kernel`] | the one place that chooses how DES is computed |
 //! | [`hazmat`] | primitives and intermediate values, for test vectors and auditors |
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
+mod batch;
 pub mod card;
 mod cvv;
 pub mod hazmat;
 pub mod kernel;
 pub mod key;
 
+pub use batch::Grouping;
 pub use card::{
     Cvv, CvvError, CvvLength, Expiry, ExpiryError, ExpiryOrder, PackedCard, Pan, PanError,
     ServiceCode, ServiceCodeError,
