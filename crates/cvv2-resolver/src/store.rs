@@ -1,0 +1,274 @@
+//! Stores: the question they answer, what they refuse, and how they may fail.
+
+mod embedded;
+mod memory;
+
+use std::fmt;
+use std::path::PathBuf;
+
+pub use embedded::EmbeddedStore;
+pub use memory::MemoryStore;
+
+use crate::bank::BankId;
+use crate::card_ref::CardRef;
+use crate::record::CardRecord;
+use crate::seal::KeyId;
+
+/// The most references of a card: one EXID and a few contract numbers are usual.
+pub(crate) const REFS_MAX: usize = 64;
+
+/// A store of cards.
+///
+/// Within a bank, a PAN is one card: whatever is put under it later replaces its record under *all*
+/// its references, so that a card blocked under one is blocked under every one. References are only
+/// ever added to a card.
+pub trait CardStore: Send + Sync {
+    /// Looks up one reference within a bank. There is no way to ask across banks.
+    ///
+    /// A reference that nobody has and one that only another bank has give the same answer, on the
+    /// same way.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store cannot be read, or holds a row that does not open.
+    fn resolve(&self, bank: &BankId, card: &CardRef) -> Result<Option<CardRecord>, StoreError>;
+
+    /// Puts many cards, durably and in one step; the outcomes have the order of the cards.
+    ///
+    /// Cards are put in order, as one after the other. One that is refused is left out, and its
+    /// outcome says why; the others are put. On an error none is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store cannot be written.
+    fn put_many(&self, cards: &[NewCard<'_>]) -> Result<Vec<PutOutcome>, StoreError>;
+
+    /// Puts one card under one or more references, durably and in one step.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Taken`] where a reference belongs to another PAN, [`StoreError::References`]
+    /// unless the card has 1 to 64 references, and [`StoreError`] as [`put_many`](Self::put_many).
+    fn put(&self, bank: &BankId, refs: &[CardRef], record: &CardRecord) -> Result<(), StoreError> {
+        let outcomes = self.put_many(&[NewCard { bank, refs, record }])?;
+        match outcomes[..] {
+            [PutOutcome::Taken { reference }] => Err(StoreError::Taken { reference }),
+            [PutOutcome::References { count }] => Err(StoreError::References { count }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The number of cards, over all banks.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store cannot be read.
+    fn len(&self) -> Result<u64, StoreError>;
+
+    /// Whether there is no card.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store cannot be read.
+    fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Reads everything: every row opens, and cards and references fit each other.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store cannot be read. What is wrong with its content is in the
+    /// report.
+    fn check(&self) -> Result<CheckReport, StoreError>;
+}
+
+/// A card to be put.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "the arguments of `put`, for many cards")]
+pub struct NewCard<'a> {
+    /// The bank that the card belongs to.
+    pub bank: &'a BankId,
+    /// What the card is found by: 1 to 64 references.
+    pub refs: &'a [CardRef],
+    /// The card.
+    pub record: &'a CardRecord,
+}
+
+/// What became of a [`NewCard`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PutOutcome {
+    /// The bank had no card with this PAN; now it has.
+    Added,
+    /// The bank had a card with this PAN; now it has this record and these references too.
+    Replaced,
+    /// Refused: a reference belongs to another PAN.
+    Taken {
+        /// Its position among the references, counted from zero.
+        reference: usize,
+    },
+    /// Refused: the card would not have 1 to 64 references.
+    References {
+        /// How many it would have.
+        count: usize,
+    },
+}
+
+/// What [`CardStore::check`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// Cards in the store.
+    pub cards: u64,
+    /// References in the store.
+    pub references: u64,
+    /// Cards whose list of references does not open: changed, or moved from another row.
+    pub cards_unopened: u64,
+    /// References whose record does not open: changed, or moved from another row.
+    pub references_unopened: u64,
+    /// References that a card lists and the store does not hold.
+    pub references_missing: u64,
+    /// References whose record is of another card, or differs from what the card has elsewhere.
+    pub references_differing: u64,
+    /// References that no card lists.
+    pub references_unlisted: u64,
+}
+
+impl CheckReport {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let sound = Self { cards: self.cards, references: self.references, ..Self::default() };
+        *self == sound
+    }
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A reference belongs to another PAN.
+    Taken {
+        /// Its position among the references that were given, counted from zero.
+        reference: usize,
+    },
+    /// The card would not have 1 to 64 references.
+    References {
+        /// How many it would have.
+        count: usize,
+    },
+    /// There is no store in this directory.
+    Missing {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// There is a store in this directory already.
+    Exists {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// Somebody else has the store open for writing, or this process has it open already.
+    InUse {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The store is open for reading only.
+    ReadOnly,
+    /// Others than the owner have access to the store.
+    Exposed {
+        /// The directory or file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The store has another format than this program.
+    Format {
+        /// The store's.
+        found: u8,
+        /// This program's.
+        supported: u8,
+    },
+    /// The store was written under other keys.
+    WrongKeys {
+        /// The id of the keys that it was written under.
+        store: KeyId,
+        /// The id of the keys that were given.
+        given: KeyId,
+    },
+    /// The keys have sealed as many rows as they may.
+    KeysWornOut,
+    /// A row does not open or does not fit: it was changed, moved, or never written by this program.
+    Damaged {
+        /// The table with the row.
+        table: &'static str,
+    },
+    /// The operating system's random generator failed.
+    Generator,
+    /// The database or the file system failed.
+    Storage(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Taken { reference } => {
+                write!(f, "reference {} belongs to another card of the bank", reference + 1)
+            }
+            Self::References { count } => {
+                write!(f, "the card would have {count} references; give 1 to {REFS_MAX}")
+            }
+            Self::Missing { directory } => {
+                write!(f, "there is no card store in {}; create one first", directory.display())
+            }
+            Self::Exists { directory } => write!(
+                f,
+                "there is a card store in {} already; open it or name another directory",
+                directory.display()
+            ),
+            Self::InUse { directory } => write!(
+                f,
+                "the card store in {} is in use; wait until the other writer is done, or open it \
+                 for reading",
+                directory.display()
+            ),
+            Self::ReadOnly => f.write_str("the card store is open for reading only"),
+            Self::Exposed { path, mode } => write!(
+                f,
+                "{} is open to others than its owner (mode {mode:04o}); take their rights away, \
+                 and find out who had access",
+                path.display()
+            ),
+            Self::Format { found, supported } => write!(
+                f,
+                "the card store has format {found}, this program reads format {supported}; use \
+                 the program's version that fits"
+            ),
+            Self::WrongKeys { store, given } => write!(
+                f,
+                "the card store was written under the keys {store}, not under {given}; give the \
+                 right key file"
+            ),
+            Self::KeysWornOut => f.write_str(
+                "the store's keys have sealed as many rows as they safely can; import into a new \
+                 store with new keys",
+            ),
+            Self::Damaged { table } => write!(
+                f,
+                "a row of the table `{table}` does not open; check the store and restore it from a \
+                 backup"
+            ),
+            Self::Generator => f.write_str("the operating system's random generator failed"),
+            Self::Storage(source) => write!(f, "the card store failed: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Storage(source) => Some(source.as_ref()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! What the file holds, and what happens when it was tampered with.
+
+use std::path::PathBuf;
+
+use cvv2::{Expiry, Pan};
+use tempfile::TempDir;
+
+use super::tables::Rows;
+use super::*;
+use crate::card_ref::{ContractNumber, Exid, ExidForm};
+use crate::record::{CardStatus, Plastic};
+use crate::seal::SEALS_MAX;
+
+const EXID: &str = "99984100148297467162";
+const NUMBER: &str = "7730146829746";
+const PAN: &str = "4929418820375561";
+const OTHER_PAN: &str = "5500005555555559";
+
+struct Home {
+    directory: PathBuf,
+    keys: StoreKeys,
+    _dropped_with_it: TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let keys = StoreKeys::generate().unwrap();
+        Self { directory: home.path().join("cards"), keys, _dropped_with_it: home }
+    }
+
+    /// A new store with two cards: one under `EXID` and `NUMBER`, the other under `1` and `2`.
+    fn with_two_cards(&self) -> EmbeddedStore {
+        let store = EmbeddedStore::create(&self.directory, &self.keys).unwrap();
+        store.put(&bank("IBTF"), &[exid(), number(NUMBER)], &card(PAN)).unwrap();
+        store.put(&bank("IBTF"), &[number("1"), number("2")], &card(OTHER_PAN)).unwrap();
+        store
+    }
+}
+
+fn bank(code: &str) -> BankId {
+    BankId::parse(code).unwrap()
+}
+
+fn exid() -> CardRef {
+    Exid::parse(EXID, ExidForm::Strict).unwrap().into()
+}
+
+fn number(text: &str) -> CardRef {
+    ContractNumber::parse(text).unwrap().into()
+}
+
+fn card(pan: &str) -> CardRecord {
+    let plastic = Plastic::new(Expiry::parse_yymm("2701").unwrap(), 1, CardStatus::Active);
+    CardRecord::new(Pan::parse(pan).unwrap(), CardStatus::Active, vec![plastic]).unwrap()
+}
+
+impl EmbeddedStore {
+    /// Where the record of a reference stands.
+    fn place(&self, card: &CardRef) -> Place {
+        self.sealer.reference(bank("IBTF"), card)
+    }
+
+    fn row(&self, rows: Rows<'static>, place: &Place) -> Vec<u8> {
+        let txn = self.env.read_txn().unwrap();
+        rows.get(&txn, &place.key()).unwrap().unwrap().to_vec()
+    }
+
+    /// Writes past everything that the store does about rows.
+    fn tamper(&self, rows: Rows<'static>, key: &[u8], row: Option<&[u8]>) {
+        let mut txn = self.env.write_txn().unwrap();
+        match row {
+            Some(row) => rows.put(&mut txn, key, row).unwrap(),
+            None => assert!(rows.delete(&mut txn, key).unwrap()),
+        }
+        txn.commit().unwrap();
+    }
+
+    fn refuses(&self, card: &CardRef) -> bool {
+        matches!(
+            self.resolve(&bank("IBTF"), card),
+            Err(StoreError::Damaged { table: "references" })
+        )
+    }
+}
+
+#[test]
+fn swapped_records_of_two_references_do_not_open() {
+    let home = Home::new();
+    let store = home.with_two_cards();
+    let rows = store.tables.references;
+    // Of two cards, and of one card: a record is bound to its very reference.
+    for (one, other) in [(exid(), number("1")), (exid(), number(NUMBER))] {
+        let places = [store.place(&one), store.place(&other)];
+        let [first, second] = places.map(|place| store.row(rows, &place));
+        store.tamper(rows, &places[0].key(), Some(&second));
+        store.tamper(rows, &places[1].key(), Some(&first));
+        assert!(store.refuses(&one) && store.refuses(&other));
+        let report = store.check().unwrap();
+        assert_eq!((report.references_unopened, report.is_sound()), (2, false));
+
+        store.tamper(rows, &places[0].key(), Some(&first));
+        store.tamper(rows, &places[1].key(), Some(&second));
+        assert!(store.check().unwrap().is_sound());
+    }
+}
+
+#[test]
+fn a_record_moved_to_another_bank_does_not_open() {
+    let home = Home::new();
+    let store = home.with_two_cards();
+    let rows = store.tables.references;
+    let row = store.row(rows, &store.place(&exid()));
+    // Under the index that the other bank asks for, and under the one that the row has.
+    let asked = store.sealer.reference(bank("ELSE"), &exid());
+    store.tamper(rows, &asked.key(), Some(&row));
+    let moved = Place { bank: bank("ELSE"), ..store.place(&exid()) };
+    store.tamper(rows, &moved.key(), Some(&row));
+
+    let found = store.resolve(&bank("ELSE"), &exid());
+    assert!(matches!(found, Err(StoreError::Damaged { .. })));
+    assert!(store.open_record(&moved, &row).is_err());
+    let report = store.check().unwrap();
+    assert_eq!((report.references_unlisted, report.is_sound()), (2, false));
+}
+
+#[test]
+fn a_row_with_another_key_version_does_not_open() {
+    let home = Home::new();
+    let store = home.with_two_cards();
+    let rows = store.tables.references;
+    let place = store.place(&exid());
+    let mut row = store.row(rows, &place);
+    row[0] += 1;
+    store.tamper(rows, &place.key(), Some(&row));
+    assert!(store.refuses(&exid()));
+}
+
+#[test]
+fn a_changed_list_of_references_is_found_and_not_written_over() {
+    let home = Home::new();
+    let store = home.with_two_cards();
+    let rows = store.tables.cards;
+    let places =
+        [PAN, OTHER_PAN].map(|pan| store.sealer.card(bank("IBTF"), &Pan::parse(pan).unwrap()));
+    let other = store.row(rows, &places[1]);
+    store.tamper(rows, &places[0].key(), Some(&other));
+
+    let put = store.put(&bank("IBTF"), &[exid()], &card(PAN));
+    assert!(matches!(put, Err(StoreError::Damaged { table: "cards" })));
+    let report = store.check().unwrap();
+    assert_eq!((report.cards_unopened, report.references_unlisted), (1, 2));
+    // Look-ups do not need the list.
+    assert_eq!(store.resolve(&bank("IBTF"), &exid()).unwrap(), Some(card(PAN)));
+}
+
+#[test]
+fn a_missing_row_is_found() {
+    let home = Home::new();
+    let store = home.with_two_cards();
+    store.tamper(store.tables.references, &store.place(&exid()).key(), None);
+    let report = store.check().unwrap();
+    assert_eq!((report.references, report.references_missing), (3, 1));
+    assert!(!report.is_sound());
+}
+
+#[test]
+fn copies_of_a_record_that_differ_are_found() {
+    let home = Home::new();
+    let store = home.with_two_cards();
+    let rows = store.tables.references;
+    let place = store.place(&exid());
+    let old = store.row(rows, &place);
+    let renewed = Plastic::new(Expiry::parse_yymm("3001").unwrap(), 2, CardStatus::Active);
+    let renewed = CardRecord::new(Pan::parse(PAN).unwrap(), CardStatus::Active, vec![renewed]);
+    store.put(&bank("IBTF"), &[exid()], &renewed.unwrap()).unwrap();
+    assert!(store.check().unwrap().is_sound());
+    // The row itself is genuine, and older than its sister.
+    store.tamper(rows, &place.key(), Some(&old));
+    assert_eq!(store.check().unwrap().references_differing, 1);
+}
+
+#[test]
+fn another_format_is_refused_at_open() {
+    let home = Home::new();
+    let store = home.with_two_cards();
+    store.tamper(store.tables.meta, b"format", Some(&[2]));
+    drop(store);
+    let error = EmbeddedStore::open(&home.directory, &home.keys).unwrap_err();
+    assert!(matches!(error, StoreError::Format { found: 2, supported: 1 }), "{error}");
+}
+
+#[test]
+fn keys_are_proved_and_not_only_named() {
+    let home = Home::new();
+    let store = home.with_two_cards();
+    drop(store);
+    let other = StoreKeys::generate().unwrap();
+    let error = EmbeddedStore::open(&home.directory, &other).unwrap_err();
+    let StoreError::WrongKeys { store, given } = error else { panic!("{error}") };
+    assert_eq!((store, given), (home.keys.id(), other.id()));
+
+    // Somebody wrote the other keys' id into the file.
+    let store = EmbeddedStore::open(&home.directory, &home.keys).unwrap();
+    let txn = store.env.read_txn().unwrap();
+    let mut row = store.tables.meta.get(&txn, b"keys").unwrap().unwrap().to_vec();
+    drop(txn);
+    row[..4].copy_from_slice(&other.id().0);
+    store.tamper(store.tables.meta, b"keys", Some(&row));
+    drop(store);
+    let error = EmbeddedStore::open(&home.directory, &other).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { table: "meta" }), "{error}");
+}
+
+#[test]
+fn seals_are_counted_and_the_last_one_is_the_last() {
+    let home = Home::new();
+    let store = home.with_two_cards();
+    let made = || {
+        let txn = store.env.read_txn().unwrap();
+        let row = store.tables.meta.get(&txn, b"seals").unwrap().unwrap();
+        u64::from_be_bytes(row.try_into().unwrap())
+    };
+    assert_eq!(made(), 1 + 2 * 3, "the proof; two references and a list for each card");
+
+    // Room for one more card with one reference, which takes two seals.
+    store.tamper(store.tables.meta, b"seals", Some(&(SEALS_MAX - 2).to_be_bytes()));
+    store.put(&bank("IBTF"), &[number("3")], &card("412345678901")).unwrap();
+    assert_eq!(made(), SEALS_MAX);
+    let error = store.put(&bank("IBTF"), &[exid()], &card(PAN)).unwrap_err();
+    assert!(matches!(error, StoreError::KeysWornOut), "{error}");
+    assert_eq!(made(), SEALS_MAX);
+    assert_eq!(store.resolve(&bank("IBTF"), &exid()).unwrap(), Some(card(PAN)));
+}
+
+#[test]
+fn nothing_readable_is_in_the_files_and_the_search_finds_what_is() {
+    let home = Home::new();
+    let store = home.with_two_cards();
+    // Rows that were replaced stay in free pages.
+    for _ in 0..20 {
+        store.put(&bank("IBTF"), &[exid(), number(NUMBER), number(PAN)], &card(PAN)).unwrap();
+    }
+    for canary in [PAN, OTHER_PAN, EXID, NUMBER] {
+        for (form, needle) in forms(canary) {
+            assert!(!is_in_files(&home, &needle), "{form} of a canary");
+        }
+    }
+    // The same search, with each form planted in the same file.
+    for canary in [PAN, OTHER_PAN, EXID, NUMBER] {
+        for (form, needle) in forms(canary) {
+            store.tamper(store.tables.meta, b"planted", Some(&needle));
+            assert!(is_in_files(&home, &needle), "{form}, planted");
+            store.tamper(store.tables.meta, b"planted", None);
+        }
+    }
+}
+
+/// The shapes in which digits could lie in a file.
+fn forms(digits: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let packed = |digits: &str| {
+        let even = &digits[..digits.len() / 2 * 2];
+        hex::decode(even).unwrap()
+    };
+    let mut forms = vec![
+        ("ASCII", digits.as_bytes().to_vec()),
+        ("digit values", digits.bytes().map(|ascii| ascii - b'0').collect()),
+        ("BCD", packed(digits)),
+        ("BCD, half a byte off", packed(&digits[1..])),
+        ("hex of the ASCII", hex::encode(digits).into_bytes()),
+        ("UTF-16", digits.bytes().flat_map(|ascii| [ascii, 0]).collect()),
+    ];
+    if let Ok(value) = digits.parse::<u64>() {
+        forms.push(("little-endian number", value.to_le_bytes()[..7].to_vec()));
+        forms.push(("big-endian number", value.to_be_bytes()[1..].to_vec()));
+    }
+    forms
+}
+
+fn is_in_files(home: &Home, needle: &[u8]) -> bool {
+    // The readers' table is left alone: closing it would let go of LMDB's own locks on it.
+    let data = std::fs::read(home.directory.join("data.mdb")).unwrap();
+    data.windows(needle.len()).any(|window| window == needle)
+}
+
+#[test]
+fn reserved_addresses_take_no_room_on_the_disk() {
+    let home = Home::new();
+    let store = home.with_two_cards();
+    assert!(store.env.real_disk_size().unwrap() < 1 << 20);
+    assert_eq!(store.env.info().map_size, MAP_BYTES);
+}
