@@ -1,0 +1,113 @@
+//! Why a request got no CVV2: what happened, and what the caller is told.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use cvv2::ComputeError;
+use cvv2_resolver::{CardStatus, StoreError};
+
+use crate::cvk_source::CvkError;
+use crate::envelope::{ErrorCode, Malformed};
+
+/// The real cause of a refusal.
+///
+/// Its `Display` is for the audit record and the operator. The caller gets
+/// [`description`](Self::description), which tells less: causes that must not be told apart share a
+/// [`code`](Self::code) and so a description. Neither holds card data.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The request is not as the contract has it.
+    Malformed(Malformed),
+    /// The bank is none of the caller's.
+    NotEntitled,
+    /// The bank has no card under this reference; another bank may have one.
+    UnknownReference,
+    /// The card has no plastic of this expiry.
+    NoSuchPlastic,
+    /// The card's status forbids it.
+    CardStatus(CardStatus),
+    /// The status of every plastic of this expiry forbids it.
+    PlasticStatus(CardStatus),
+    /// The plastic has expired.
+    Expired,
+    /// There is no key.
+    Cvk(CvkError),
+    /// The store failed.
+    Store(StoreError),
+    /// The engine refused.
+    Compute(ComputeError),
+}
+
+impl Cause {
+    /// The code of the contract's table.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Malformed(malformed) => malformed.code(),
+            Self::NotEntitled => ErrorCode::NotEntitled,
+            Self::UnknownReference | Self::NoSuchPlastic => ErrorCode::CardNotFound,
+            Self::CardStatus(_) | Self::PlasticStatus(_) => ErrorCode::CardStatusRefused,
+            Self::Expired => ErrorCode::CardExpired,
+            Self::Cvk(CvkError::NoCvv2ForProduct) => ErrorCode::NoCvv2,
+            Self::Cvk(CvkError::NoKey) => ErrorCode::NoCvk,
+            Self::Cvk(CvkError::NotAllowed) => ErrorCode::CvkNotAllowed,
+            Self::Cvk(CvkError::Locked) => ErrorCode::KeyStoreLocked,
+            Self::Store(_) => ErrorCode::CardStoreUnavailable,
+            Self::Compute(_) => ErrorCode::EngineRefused,
+        }
+    }
+
+    /// What the caller is told.
+    #[must_use]
+    pub fn description(&self) -> Cow<'static, str> {
+        match self {
+            Self::Malformed(malformed) => malformed.to_string().into(),
+            // A function of the code alone: uniform by construction.
+            _ => self.code().meaning().into(),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(malformed) => malformed.fmt(f),
+            Self::NotEntitled => f.write_str("the bank is none of the caller's"),
+            Self::UnknownReference => f.write_str("the bank has no card under this reference"),
+            Self::NoSuchPlastic => f.write_str("the card has no plastic of this expiry"),
+            Self::CardStatus(status) => write!(f, "the card is {status}"),
+            Self::PlasticStatus(status) => write!(f, "the plastic is {status}"),
+            Self::Expired => f.write_str("the plastic has expired"),
+            Self::Cvk(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::Compute(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Cause {}
+
+impl From<Malformed> for Cause {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+impl From<CvkError> for Cause {
+    fn from(error: CvkError) -> Self {
+        Self::Cvk(error)
+    }
+}
+
+impl From<StoreError> for Cause {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<ComputeError> for Cause {
+    fn from(error: ComputeError) -> Self {
+        Self::Compute(error)
+    }
+}

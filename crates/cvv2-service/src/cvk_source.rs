@@ -1,0 +1,43 @@
+//! Which key computes for a card.
+
+use std::fmt;
+use std::sync::Arc;
+
+use cvv2::{CvkPair, Expiry, Pan};
+
+/// Chooses the CVK that generates for a card.
+pub trait CvkSource: Send + Sync {
+    /// The key in force for this card.
+    ///
+    /// # Errors
+    ///
+    /// [`CvkError`] if there is none that may be used.
+    fn cvk_for(&self, pan: &Pan, expiry: &Expiry) -> Result<Arc<CvkPair>, CvkError>;
+}
+
+/// Why there is no key for a card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CvkError {
+    /// The keys have not been unlocked.
+    Locked,
+    /// No key is set up for this BIN and date.
+    NoKey,
+    /// Cards of this BIN or product have no CVV2.
+    NoCvv2ForProduct,
+    /// The key there is may not be used to generate.
+    NotAllowed,
+}
+
+impl fmt::Display for CvkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Locked => "the key store is locked; unlock it",
+            Self::NoKey => "no CVK is set up for the card's BIN and expiry",
+            Self::NoCvv2ForProduct => "the card's BIN is set up to have no CVV2",
+            Self::NotAllowed => "the CVK for the card's BIN may not be used to generate",
+        })
+    }
+}
+
+impl std::error::Error for CvkError {}

@@ -1,0 +1,142 @@
+//! From an answer to bytes.
+
+use cvv2::Cvv;
+use cvv2_resolver::CardRefKind;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::error_code::ErrorCode;
+use super::request::Echo;
+use super::text::Text;
+use crate::settings::Settings;
+
+/// What an answer says. Its header comes from the request, its body from the card.
+pub(crate) struct Response<'a> {
+    pub(crate) echo: Option<&'a Echo>,
+    pub(crate) code: ErrorCode,
+    pub(crate) description: &'a str,
+    /// Our clock, in the form of the contract.
+    pub(crate) date_time: &'a str,
+    /// On success, and only then.
+    pub(crate) body: Option<ResponseBody<'a>>,
+}
+
+/// The body of a successful answer.
+pub(crate) struct ResponseBody<'a> {
+    /// As it may be shown.
+    pub(crate) identifier: &'a str,
+    pub(crate) identifier_type: CardRefKind,
+    pub(crate) cvv2: &'a Cvv,
+    pub(crate) expiry_date: &'a Text,
+}
+
+impl Response<'_> {
+    /// The JSON document, in a buffer that is wiped when dropped.
+    ///
+    /// The longest answer there can be fits from the start, so no copy is left behind by growing.
+    pub(crate) fn to_json(&self, settings: &Settings) -> Zeroizing<Vec<u8>> {
+        let cvv2 = self.body.as_ref().map(|body| body.cvv2.expose());
+        let document = wire::Document {
+            response: wire::Envelope {
+                response_get_cvv2: wire::Response {
+                    header: self.echo.map(|echo| wire::Header {
+                        msg_id: expose(echo.msg_id.as_ref()),
+                        msg_type: expose(echo.msg_type.as_ref()),
+                        msg_function: settings.response_function.name(),
+                        src_application: expose(echo.src_application.as_ref()),
+                        target_application: expose(echo.target_application.as_ref()),
+                        timestamp: expose(echo.timestamp.as_ref()),
+                        bank_id: expose(echo.bank_id.as_ref()),
+                        instance_id: expose(echo.instance_id.as_ref())
+                            .unwrap_or(&settings.instance_id),
+                    }),
+                    exception_details: wire::ExceptionDetails {
+                        application_name: &settings.application_name,
+                        date_time: self.date_time,
+                        status: self.code.status(),
+                        error_code: self.code.code(),
+                        error_description: self.description,
+                    },
+                    body: self.body.as_ref().zip(cvv2.as_ref()).map(|(body, cvv2)| wire::Body {
+                        card_identifier_id: body.identifier,
+                        card_identifier_type: body.identifier_type.name(),
+                        cvv2: cvv2.as_str(),
+                        expiry_date: body.expiry_date.expose(),
+                    }),
+                },
+            },
+        };
+        let mut json = Zeroizing::new(Vec::with_capacity(RESPONSE_BYTES_MAX));
+        serde_json::to_writer(&mut *json, &document).expect("strings, written to memory");
+        debug_assert!(json.len() <= RESPONSE_BYTES_MAX);
+        json
+    }
+}
+
+fn expose(text: Option<&Text>) -> Option<&str> {
+    text.map(Text::expose)
+}
+
+/// Larger than any answer: a character takes at most six bytes, and all fields, the configured ones
+/// included, have fewer than 400 between them.
+const RESPONSE_BYTES_MAX: usize = 4096;
+
+/// The document as it stands on the wire: names and order are those of the published sample.
+mod wire {
+    use super::Serialize;
+
+    #[derive(Serialize)]
+    pub(super) struct Document<'a> {
+        #[serde(rename = "NISrvResponse")]
+        pub(super) response: Envelope<'a>,
+    }
+
+    #[derive(Serialize)]
+    pub(super) struct Envelope<'a> {
+        pub(super) response_get_cvv2: Response<'a>,
+    }
+
+    #[derive(Serialize)]
+    pub(super) struct Response<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(super) header: Option<Header<'a>>,
+        pub(super) exception_details: ExceptionDetails<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(super) body: Option<Body<'a>>,
+    }
+
+    #[derive(Serialize)]
+    pub(super) struct Header<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(super) msg_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(super) msg_type: Option<&'a str>,
+        pub(super) msg_function: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(super) src_application: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(super) target_application: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(super) timestamp: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(super) bank_id: Option<&'a str>,
+        pub(super) instance_id: &'a str,
+    }
+
+    #[derive(Serialize)]
+    pub(super) struct ExceptionDetails<'a> {
+        pub(super) application_name: &'a str,
+        pub(super) date_time: &'a str,
+        pub(super) status: &'a str,
+        pub(super) error_code: &'a str,
+        pub(super) error_description: &'a str,
+    }
+
+    #[derive(Serialize)]
+    pub(super) struct Body<'a> {
+        pub(super) card_identifier_id: &'a str,
+        pub(super) card_identifier_type: &'a str,
+        pub(super) cvv2: &'a str,
+        pub(super) expiry_date: &'a str,
+    }
+}

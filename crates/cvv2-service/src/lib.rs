@@ -1,0 +1,35 @@
+//! The Get CVV2 operation and its envelope, without a transport.
+//!
+//! Bytes of a request and an authenticated [`Caller`] go in, an [`Answer`] with the bytes of the
+//! response and an HTTP status comes out. Sockets, TLS, tokens and files are other people's work;
+//! the clock, the card store and the keys are given to [`GetCvv2::new`].
+//!
+//! # The way through the crate
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`envelope`] | the wire: [`Request`](envelope::Request), [`ErrorCode`](envelope::ErrorCode), which error wins |
+//! | `get_cvv2` | [`GetCvv2`]: entitled, resolve, match the plastic, choose the key, compute |
+//! | `cause` | [`Cause`]: what really happened, and what the caller is told |
+//! | `outcome` | [`Outcome`]: what an audit record needs |
+//! | `cvk_source`, `bin_table` | [`CvkSource`], and [`BinTable`] as the simplest of them |
+//! | `caller`, `clock`, `settings` | [`Caller`], [`Clock`], [`Settings`] |
+
+mod bin_table;
+mod caller;
+mod cause;
+mod clock;
+mod cvk_source;
+pub mod envelope;
+mod get_cvv2;
+mod outcome;
+mod settings;
+
+pub use bin_table::{BinPrefix, BinRule, BinTable, BinTableError};
+pub use caller::Caller;
+pub use cause::Cause;
+pub use clock::{Clock, SystemClock};
+pub use cvk_source::{CvkError, CvkSource};
+pub use get_cvv2::{Answer, GetCvv2};
+pub use outcome::Outcome;
+pub use settings::{ResponseFunction, Settings, SettingsError};
