@@ -1,0 +1,295 @@
+//! The command line, as `clap` reads it. What each command does is in the module of its name.
+#![allow(clippy::doc_markdown, reason = "these comments are the help text that people read")]
+#![allow(clippy::doc_link_with_quotes, reason = "these comments are the help text")]
+
+use std::path::PathBuf;
+
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+
+/// Card verification values (CVV, CVV2, iCVV): compute, verify, answer Get CVV2 requests.
+///
+/// Exit codes: 0 done, 1 a negative answer (mismatch, failed vector, refused request or row), 2 wrong
+/// use or bad input, 3 a fault of the system.
+#[derive(Parser)]
+#[command(name = "cvv2", version, max_term_width = 100, subcommand_required = true)]
+pub(crate) struct Args {
+    /// Print JSON instead of text wherever something is printed
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Bench(BenchArgs),
+    Cards(CardsArgs),
+    Demo(DemoArgs),
+    Explain(ExplainArgs),
+    Generate(GenerateArgs),
+    Get(GetArgs),
+    Vectors(VectorsArgs),
+    Verify(VerifyArgs),
+}
+
+/// Measure every kernel of this machine, beside the table-driven reference in the same run
+///
+/// Best on a quiet machine. Rates differ between machines; ratios to the reference hardly do.
+#[derive(Group)]
+pub(crate) struct BenchArgs {
+    /// How many measurements the median of each figure is taken from
+    #[arg(long, default_value_t = 15, value_parser = rounds)]
+    pub(crate) rounds: usize,
+}
+
+/// Answer the published Get CVV2 request with nothing prepared
+///
+/// Makes a throw-away card store that holds one card under the published EXID, and a published test
+/// key; answers the published request and prints the response envelope on standard output. What
+/// happens is told on standard error. Works offline.
+#[derive(Group)]
+pub(crate) struct DemoArgs {
+    /// Keep the demo's directory and name it, instead of deleting it
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// Answer one Get CVV2 request through the configured store and keys
+///
+/// Prints the response envelope. Exit code 0 for success, 1 for a business failure (card not found,
+/// expired, …), 2 for a request that is refused, 3 for a fault of the system.
+#[derive(Group)]
+pub(crate) struct GetArgs {
+    /// The request envelope; `-` is standard input
+    pub(crate) request: PathBuf,
+    /// The configuration: store, keys, caller
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// Compute the value of one card
+///
+/// With a test key the card may be given on the command line. With a live key (`--key-file`) it is
+/// asked for at a hidden prompt or read from standard input as one JSON object, because command
+/// lines are visible to other users: {"pan": "…", "expiry": "YYMM", "service_code": "…"}.
+#[derive(Group)]
+pub(crate) struct GenerateArgs {
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+    #[command(flatten)]
+    pub(crate) card: CardArgs,
+    /// Number of digits, 1 to 5
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub(crate) digits: u8,
+}
+
+/// Verify the value of one card: `match` and exit code 0, or `mismatch` and exit code 1
+///
+/// Key and card come in as for `generate`; the value is the member "cvv" of the JSON object.
+#[derive(Group)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+    #[command(flatten)]
+    pub(crate) card: CardArgs,
+    /// The value to verify, three digits; test keys only
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) cvv: Option<String>,
+}
+
+/// Show every step of one calculation under a test key
+///
+/// For people who learn or audit. Live keys are refused.
+#[derive(Group)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+    #[command(flatten)]
+    pub(crate) card: CardArgs,
+    /// Number of digits, 1 to 5
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub(crate) digits: u8,
+}
+
+/// The CVK pair.
+#[derive(Group)]
+pub(crate) struct KeyArgs {
+    #[command(flatten)]
+    pub(crate) source: KeySource,
+    /// The order in which the expiry enters the calculation; it belongs to the key
+    #[arg(long, value_name = "ORDER", value_enum, ignore_case = true)]
+    pub(crate) expiry_order: Order,
+}
+
+/// Where its bytes come from.
+#[derive(Group)]
+#[group(required = true, multiple = false)]
+pub(crate) struct KeySource {
+    /// A published test key: 32 hexadecimal digits; never a live key
+    #[arg(long, value_name = "HEX")]
+    pub(crate) test_key: Option<String>,
+    /// A file of mode 0600 that holds a live CVK pair: 32 hexadecimal digits
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+/// Which card, and which of its values.
+#[derive(Group)]
+pub(crate) struct CardArgs {
+    /// Which value: `cvv` needs a service code, `cvv2` has 000 and `icvv` has 999
+    #[arg(long, value_enum, default_value = "cvv2")]
+    pub(crate) kind: Kind,
+    /// The PAN, 12 to 19 digits; test keys only
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) pan: Option<String>,
+    /// The expiry as YYMM, whatever the key's order is; test keys only
+    #[arg(long, value_name = "YYMM")]
+    pub(crate) expiry: Option<String>,
+    /// The service code of a `cvv`, three digits; test keys only
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) service_code: Option<String>,
+}
+
+/// Which value of a card.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// On the magnetic stripe (CVC1, CAV, CVN)
+    Cvv,
+    /// Printed on the card (CVC2, CAV2, CVN2)
+    Cvv2,
+    /// In the chip (Chip CVC)
+    Icvv,
+}
+
+/// The order of the expiry in the calculation.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Order {
+    /// Year, then month
+    Yymm,
+    /// Month, then year
+    Mmyy,
+}
+
+impl From<Order> for cvv2::ExpiryOrder {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::Mmyy => Self::MmYy,
+            Order::Yymm => Self::YyMm,
+        }
+    }
+}
+
+/// Run test-vector files or folders on every kernel of this machine
+///
+/// Per file: tests, source kinds, SHA-256. A failure is named by file and tcId. The last line is
+/// `N passed, N failed`; exit code 1 if any failed.
+#[derive(Group)]
+pub(crate) struct VectorsArgs {
+    /// Vector files, or folders whose *.json files are run
+    #[arg(required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Also write the report, as JSON, to this new file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// The card store: create, fill, look at, check
+#[derive(Group)]
+pub(crate) struct CardsArgs {
+    /// The directory of the embedded store
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) store: Option<PathBuf>,
+    /// The file of mode 0600 that holds the store's two keys
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) store_keys: Option<PathBuf>,
+    /// Take store and keys from this configuration instead
+    #[arg(long, value_name = "FILE", global = true, conflicts_with_all = ["store", "store_keys"])]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: CardsCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum CardsCommand {
+    /// Create an empty store, and the file with its keys if there is none yet
+    Init,
+    Add(CardsAddArgs),
+    Import(CardsImportArgs),
+    Show(CardsShowArgs),
+    /// Open every record and follow every index entry; exit code 1 if one is wrong
+    Check,
+}
+
+/// Add one card, given as a JSON object
+///
+/// {"bank": "NIC", "exid": "…", "contract_numbers": ["…"], "pan": "…", "status": "active",
+/// "plastics": [{"expiry": "YYMM", "sequence": 0, "status": "active"}]}.
+/// At least one of exid and contract_numbers; status may be left out and is active then.
+#[derive(Group)]
+pub(crate) struct CardsAddArgs {
+    /// The file with the card; `-` is standard input
+    #[arg(default_value = "-")]
+    pub(crate) card: PathBuf,
+    /// Mint an EXID for the card under this system id (0 to 9) and print it
+    #[arg(long, value_name = "SYSTEM", value_parser = clap::value_parser!(u8).range(0..=9))]
+    pub(crate) mint_exid: Option<u8>,
+}
+
+/// Import cards from a CSV file
+///
+/// Columns by header name, in any order: bank, pan, expiry (YYMM), and exid or contract_number or
+/// both; optional: status, sequence. A row that is wrong is refused with its number, field and
+/// reason, and the others go in.
+#[derive(Group)]
+pub(crate) struct CardsImportArgs {
+    /// The file; `-` is standard input
+    pub(crate) file: PathBuf,
+    /// Write the refused rows to this new file: row, field and reason, never card data
+    #[arg(long, value_name = "FILE")]
+    pub(crate) refused: Option<PathBuf>,
+    /// Read and check everything, store nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// The character between fields
+    #[arg(long, default_value = ",", value_name = "CHAR", value_parser = delimiter)]
+    pub(crate) delimiter: u8,
+}
+
+/// Show a card, its PAN masked; exit code 1 if there is none
+#[derive(Group)]
+pub(crate) struct CardsShowArgs {
+    /// The bank that the card belongs to
+    #[arg(long)]
+    pub(crate) bank: String,
+    #[command(flatten)]
+    pub(crate) reference: ReferenceArgs,
+}
+
+/// Which card; `-` reads the identifier from the first line of standard input.
+#[derive(Group)]
+#[group(required = true, multiple = false)]
+pub(crate) struct ReferenceArgs {
+    /// By EXID
+    #[arg(long)]
+    pub(crate) exid: Option<String>,
+    /// By contract number; only `-` for one that is a PAN
+    #[arg(long)]
+    pub(crate) contract_number: Option<String>,
+}
+
+fn rounds(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(rounds @ 1..=1000) => Ok(rounds),
+        _ => Err("give a number from 1 to 1000".to_owned()),
+    }
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text {
+        "\\t" | "tab" => Ok(b'\t'),
+        _ => match text.as_bytes() {
+            [byte] if byte.is_ascii_punctuation() || *byte == b'\t' => Ok(*byte),
+            _ => Err("give one ASCII punctuation character, or `tab`".to_owned()),
+        },
+    }
+}

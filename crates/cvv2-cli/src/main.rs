@@ -1,0 +1,53 @@
+//! The binary `cvv2`: the card verification engine on the command line.
+//!
+//! Exit codes: 0 done, 1 a negative answer (a mismatch, a failed vector, a refused row or request),
+//! 2 wrong use or bad input, 3 a fault of the system. An error is one sentence on standard error.
+
+mod args;
+mod bench;
+mod calculation;
+mod cards;
+mod config;
+mod demo;
+mod failure;
+mod get;
+mod input;
+mod print;
+mod secret_file;
+mod vectors;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+use crate::failure::{Answer, Failure};
+
+fn main() -> ExitCode {
+    let answer = run(Args::parse()).unwrap_or_else(|failure| {
+        if let Failure::BadInput(text) | Failure::System(text) = &failure {
+            eprintln!("cvv2: {text}");
+        }
+        failure.into()
+    });
+    ExitCode::from(match answer {
+        Answer::Done => 0,
+        Answer::Negative => 1,
+        Answer::BadInput => 2,
+        Answer::SystemFault => 3,
+    })
+}
+
+fn run(args: Args) -> Result<Answer, Failure> {
+    let print = print::Print::new(args.json);
+    match args.command {
+        Command::Bench(args) => bench::run(&args, print),
+        Command::Cards(args) => cards::run(args, print),
+        Command::Demo(args) => demo::run(&args),
+        Command::Explain(args) => calculation::explain(args, print),
+        Command::Generate(args) => calculation::generate(args, print),
+        Command::Get(args) => get::run(&args),
+        Command::Vectors(args) => vectors::run(&args, print),
+        Command::Verify(args) => calculation::verify(args, print),
+    }
+}

@@ -1,0 +1,464 @@
+//! The command line as people and scripts use it: output, exit codes, and what is never shown.
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const KEY: &str = "0123456789ABCDEFFEDCBA9876543210";
+const PAN: &str = "4123456789012345";
+
+/// What a run of the program came to.
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap()
+    }
+}
+
+/// Runs the program with words and standard input.
+fn cvv2(words: &[&str], input: &str) -> Ran {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_cvv2"))
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that refuses its arguments does not read what it is sent.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn private_file(directory: &Path, name: &str, content: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+
+    let path = directory.join(name);
+    fs::write(&path, content).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// A store in a throw-away directory, and the words that name it.
+struct Store {
+    directory: TempDir,
+    place: Vec<String>,
+}
+
+impl Store {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name| directory.path().join(name).to_str().unwrap().to_owned();
+        let place =
+            vec!["--store".to_owned(), path("cards"), "--store-keys".to_owned(), path("keys")];
+        let store = Self { directory, place };
+        let made = store.cards(&["init"], "");
+        assert_eq!(made.code, 0, "{}", made.err);
+        store
+    }
+
+    fn cards(&self, words: &[&str], input: &str) -> Ran {
+        let mut all = vec!["cards"];
+        all.extend(self.place.iter().map(String::as_str));
+        all.extend(words);
+        cvv2(&all, input)
+    }
+
+    fn file(&self, name: &str, content: &str) -> String {
+        private_file(self.directory.path(), name, content)
+    }
+}
+
+mod demo {
+    use super::*;
+
+    #[test]
+    fn prints_the_envelope_for_the_published_request_and_leaves_nothing() {
+        let temporary = tempfile::tempdir().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_cvv2"))
+            .arg("demo")
+            .env("TMPDIR", temporary.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        let response: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let response = &response["NISrvResponse"]["response_get_cvv2"];
+        // 878 was computed with OpenSSL's command line, one DES after the other.
+        assert_eq!(response["body"]["cvv2"], "878");
+        assert_eq!(response["body"]["card_identifier_id"], "99984100148297467162");
+        assert_eq!(response["exception_details"]["error_code"], "000");
+        assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "nothing is left behind");
+    }
+
+    #[test]
+    fn keeps_what_it_prepared_when_asked_and_get_answers_from_it() {
+        let temporary = tempfile::tempdir().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_cvv2"))
+            .args(["demo", "--keep"])
+            .env("TMPDIR", temporary.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        let kept: PathBuf = fs::read_dir(temporary.path()).unwrap().next().unwrap().unwrap().path();
+        assert!(String::from_utf8(output.stderr).unwrap().contains(kept.to_str().unwrap()));
+
+        let config = kept.join("cvv2.toml");
+        let config = config.to_str().unwrap();
+        let request = fs::read_to_string(kept.join("request.json")).unwrap();
+        // The card of the published request expires in January 2027; another expiry is not found,
+        // whatever the day of this test is.
+        let unknown = cvv2(&["get", "-", "--config", config], &request.replace("2701", "2702"));
+        let response = &unknown.json()["NISrvResponse"]["response_get_cvv2"];
+        assert_eq!((unknown.code, &response["body"]), (1, &Value::Null));
+        assert_eq!(response["exception_details"]["error_code"], "301");
+        let refused = cvv2(&["get", "-", "--config", config], "{}");
+        let response = &refused.json()["NISrvResponse"]["response_get_cvv2"];
+        assert_eq!(
+            (refused.code, &response["exception_details"]["error_code"]),
+            (2, &"101".into())
+        );
+        let locked = kept.join("store.keys");
+        fs::remove_file(locked).unwrap();
+        let failed = cvv2(&["get", "-", "--config", config], &request);
+        assert!(failed.code == 2 && failed.err.contains("store.keys"), "{}", failed.err);
+    }
+}
+
+mod calculation {
+    use super::*;
+
+    fn with_key<'a>(command: &'a str, words: &[&'a str]) -> Vec<&'a str> {
+        let mut all = vec![command, "--test-key", KEY, "--expiry-order", "yymm"];
+        all.extend(words);
+        all
+    }
+
+    #[test]
+    fn a_published_value_is_generated_and_verified() {
+        let card = ["--kind", "cvv", "--pan", PAN, "--expiry", "8701", "--service-code", "101"];
+        let ran = cvv2(&with_key("generate", &card), "");
+        assert_eq!((ran.code, ran.out.as_str()), (0, "561\n"));
+        assert!(ran.err.contains("test vectors"), "a test key says what it is");
+
+        for (typed, code, verdict) in [("561", 0, "match\n"), ("560", 1, "mismatch\n")] {
+            let mut words = card.to_vec();
+            words.extend(["--cvv", typed]);
+            let ran = cvv2(&with_key("verify", &words), "");
+            assert_eq!((ran.code, ran.out.as_str()), (code, verdict));
+        }
+    }
+
+    #[test]
+    fn json_says_the_same() {
+        let card = ["--pan", "4000000000001618", "--expiry", "2912", "--json"];
+        let ran = cvv2(&with_key("generate", &card), "").json();
+        assert_eq!(
+            (&ran["cvv"], &ran["kind"], &ran["kcv"]),
+            (&"124".into(), &"cvv2".into(), &"08D7B4".into())
+        );
+    }
+
+    #[test]
+    fn digits_order_and_kind_are_obeyed() {
+        let generate = |words: &[&str]| {
+            let mut all = vec!["generate", "--test-key", KEY, "--pan", PAN, "--expiry", "2701"];
+            all.extend(words);
+            cvv2(&all, "").out
+        };
+        let five = generate(&["--expiry-order", "yymm", "--digits", "5"]);
+        assert!(five.starts_with("878") && five.trim().len() == 5);
+        assert_ne!(generate(&["--expiry-order", "MMYY"]), "878\n");
+        assert_ne!(generate(&["--expiry-order", "yymm", "--kind", "icvv"]), "878\n");
+    }
+
+    #[test]
+    fn wrong_use_is_exit_code_2_and_says_what_to_do() {
+        for (words, told) in [
+            (vec!["--pan", "41234567890123a5", "--expiry", "2701"], "character 15 of the PAN"),
+            (vec!["--pan", PAN, "--expiry", "0127"], "it looks like MMYY"),
+            (vec!["--pan", PAN], "the expiry (YYMM) is missing"),
+            (vec!["--expiry", "2701"], "the PAN is missing"),
+            (vec!["--pan", PAN, "--expiry", "2701", "--digits", "6"], "6 is not in 1..=5"),
+            (vec!["--pan", PAN, "--expiry", "2701", "--service-code", "101"], "by definition"),
+            (vec!["--pan", PAN, "--expiry", "2701", "--kind", "cvv"], "service code is missing"),
+        ] {
+            let ran = cvv2(&with_key("generate", &words), "");
+            assert!(ran.code == 2 && ran.err.contains(told), "{words:?}: {}", ran.err);
+            assert!(ran.out.is_empty());
+        }
+        let short =
+            cvv2(&with_key("verify", &["--pan", PAN, "--expiry", "2701", "--cvv", "87"]), "");
+        assert!(short.code == 2 && short.err.contains("type 3 digits"), "{}", short.err);
+    }
+
+    #[test]
+    fn live_keys_take_their_card_from_standard_input_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = private_file(directory.path(), "live.cvk", KEY);
+        let words = ["--key-file", &file, "--expiry-order", "yymm"];
+        let run = |command, more: &[&str], input| {
+            let mut all = vec![command];
+            all.extend(words);
+            all.extend(more);
+            cvv2(&all, input)
+        };
+        let card = r#"{"pan": "4123456789012345", "expiry": "2701"}"#;
+        assert_eq!(run("generate", &[], card).out, "878\n");
+        let typed = r#"{"pan": "4123456789012345", "expiry": "2701", "cvv": "878"}"#;
+        assert_eq!(run("verify", &[], typed).out, "match\n");
+
+        let visible = run("generate", &["--pan", PAN, "--expiry", "2701"], "");
+        assert!(visible.code == 2 && visible.err.contains("command line"), "{}", visible.err);
+        let broken = run("generate", &[], r#"{"pan": "4123456789012345", "#);
+        assert!(broken.code == 2 && !broken.err.contains("4123"), "{}", broken.err);
+        let explained = run("explain", &[], card);
+        assert!(explained.code == 2 && explained.out.is_empty(), "{}", explained.err);
+    }
+
+    #[test]
+    fn explain_shows_every_step() {
+        let ran =
+            cvv2(&with_key("explain", &["--pan", "4000000000001618", "--expiry", "2912"]), "");
+        for step in ["EFCD1DDCAFB2EBCA", "both passes", "cvv2 124"] {
+            assert!(ran.out.contains(step), "{step}: {}", ran.out);
+        }
+        let words = ["--pan", "4000000000001618", "--expiry", "2912", "--json"];
+        let json = cvv2(&with_key("explain", &words), "").json();
+        assert_eq!(json["second_pass_needed"], true);
+        assert_eq!(json["decimalised"].as_str().unwrap().len(), 16);
+    }
+}
+
+mod vectors {
+    use super::*;
+
+    fn folder() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors")
+    }
+
+    #[test]
+    fn all_pass_and_the_last_line_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let report = directory.path().join("report.json");
+        let words = ["vectors", folder().to_str().unwrap(), "--report", report.to_str().unwrap()]
+            .map(str::to_owned);
+        let ran = cvv2(&words.each_ref().map(String::as_str), "");
+        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+        let last = ran.out.lines().last().unwrap();
+        let (passed, failed) = last.split_once(" passed, ").unwrap();
+        assert!(passed.parse::<u32>().unwrap() >= 450, "{last}");
+        assert_eq!(failed, "0 failed");
+        let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+        assert_eq!(report["failed"], 0);
+    }
+
+    #[test]
+    fn one_changed_digit_is_named_by_file_and_test() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = fs::read_to_string(folder().join("cvv.json")).unwrap();
+        let changed = text.replacen(r#""cvv": "370""#, r#""cvv": "371""#, 1);
+        assert_ne!(text, changed);
+        fs::write(directory.path().join("cvv.json"), changed).unwrap();
+        let ran = cvv2(&["vectors", directory.path().to_str().unwrap()], "");
+        assert_eq!(ran.code, 1);
+        assert!(ran.out.contains("cvv.json tcId "), "{}", ran.out);
+        assert!(ran.out.trim_end().ends_with(" 1 failed"), "{}", ran.out);
+    }
+
+    #[test]
+    fn nothing_to_run_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(cvv2(&["vectors", directory.path().to_str().unwrap()], "").code, 2);
+        assert_eq!(cvv2(&["vectors", "/nowhere"], "").code, 2);
+    }
+}
+
+mod cards {
+    use super::*;
+
+    const CARD: &str = r#"{"bank": "NIC", "exid": "99984100148297467162",
+        "contract_numbers": ["4123456789012349"], "pan": "4123456789012349",
+        "plastics": [{"expiry": "2701", "sequence": 1}, {"expiry": "3001", "sequence": 2}]}"#;
+
+    #[test]
+    fn a_card_is_added_shown_masked_and_checked() {
+        let store = Store::new();
+        let added = store.cards(&["add"], CARD);
+        assert_eq!(added.code, 0, "{}", added.err);
+        assert!(added.out.contains("412345XXXXXX2349") && !added.out.contains(PAN));
+
+        let shown = store.cards(&["show", "--bank", "NIC", "--exid", "99984100148297467162"], "");
+        assert!(shown.code == 0 && shown.out.contains("412345XXXXXX2349"), "{}", shown.err);
+        assert!(shown.out.contains("expiry 3001"));
+        let words = ["show", "--bank", "NIC", "--contract-number", "-", "--json"];
+        let shown = store.cards(&words, "4123456789012349\n").json();
+        assert_eq!((&shown["found"], &shown["status"]), (&true.into(), &"active".into()));
+        let other = store.cards(&["show", "--bank", "XXX", "--exid", "99984100148297467162"], "");
+        assert_eq!(other.code, 1);
+
+        let sound = store.cards(&["check"], "");
+        assert_eq!(
+            (sound.code, sound.out.as_str()),
+            (0, "1 cards under 2 references, all sound\n")
+        );
+    }
+
+    #[test]
+    fn a_pan_is_not_taken_from_the_command_line() {
+        let store = Store::new();
+        let words = ["show", "--bank", "NIC", "--contract-number", "4111111111111111"];
+        let refused = store.cards(&words, "");
+        assert!(refused.code == 2 && refused.err.contains("standard input"), "{}", refused.err);
+    }
+
+    #[test]
+    fn an_exid_is_minted_on_demand() {
+        let store = Store::new();
+        let card =
+            r#"{"bank": "NIC", "pan": "4123456789012345", "plastics": [{"expiry": "2701"}]}"#;
+        assert_eq!(store.cards(&["add"], card).code, 2, "nobody could find it");
+        let added = store.cards(&["add", "--mint-exid", "1", "--json"], card).json();
+        let exid = added["references"][0]["identifier"].as_str().unwrap();
+        assert!(exid.starts_with("412345671") && exid.len() == 20);
+        assert_eq!(store.cards(&["show", "--bank", "NIC", "--exid", exid], "").code, 0);
+    }
+
+    #[test]
+    fn bad_cards_are_refused_by_field_and_never_quoted() {
+        let store = Store::new();
+        for (change, told) in [
+            (("\"2701\"", "\"0127\""), "plastics[0].expiry"),
+            (("\"pan\": \"4123456789012349\"", "\"pan\": \"41234567890x\""), "pan: character 12"),
+            (("\"NIC\"", "\"TOOLONG\""), "bank"),
+            (("\"sequence\"", "\"number\""), "line "),
+            (("4123456789012349\"]", "41X\"]"), "contract_numbers[0]"),
+        ] {
+            let refused = store.cards(&["add"], &CARD.replacen(change.0, change.1, 1));
+            assert!(refused.code == 2 && refused.err.contains(told), "{told}: {}", refused.err);
+            assert!(!refused.err.contains("4123456"), "{}", refused.err);
+        }
+        assert_eq!(store.cards(&["check"], "").out, "0 cards under 0 references, all sound\n");
+    }
+
+    #[test]
+    fn good_rows_are_imported_and_bad_ones_reported_by_row_field_and_reason() {
+        let store = Store::new();
+        let file = store.file(
+            "cards.csv",
+            "bank,contract_number,pan,expiry,sequence,status\n\
+             NIC,C-1,4123456789012345,2701,,\n\
+             NIC,C-2,4123456789012346,2701 3001,1 2,active\n\
+             NIC,C-3,412345678901234,1327,,\n\
+             NIC,C-4,41234567890,2701,,\n\
+             NIC,C-1,4123456789012347,2701,,\n\
+             NIC,,4123456789012348,2701,,\n\
+             NIC,C-5,4123456789012348,2701,,lots\n\
+             NIC,C-6\n\
+             NIC,C-7,5123456789012348,3012,,blocked\n",
+        );
+        let dry = store.cards(&["import", &file, "--dry-run", "--json"], "").json();
+        assert_eq!((&dry["added"], &dry["refused"]), (&4.into(), &5.into()));
+
+        let refused = store.directory.path().join("refused.csv");
+        let words = ["import", &file, "--refused", refused.to_str().unwrap(), "--json"];
+        let ran = store.cards(&words, "");
+        assert_eq!(ran.code, 1, "{}", ran.err);
+        let sum = ran.json();
+        assert_eq!((&sum["added"], &sum["refused"]), (&3.into(), &6.into()), "{}", ran.err);
+        let report = fs::read_to_string(refused).unwrap();
+        let starts: Vec<_> =
+            report.lines().skip(1).map(|l| l.splitn(3, ',').take(2).collect::<Vec<_>>()).collect();
+        for row in [
+            ["4", "expiry"],
+            ["5", "pan"],
+            ["6", "exid or contract_number"],
+            ["7", "exid"],
+            ["8", "status"],
+            ["9", "pan"],
+        ] {
+            assert!(starts.iter().any(|start| start == &row), "{row:?} in {report}");
+        }
+        assert!(!report.contains("41234567890"), "no card data in the report");
+        assert!(!ran.err.contains("41234567890"), "nor on standard error");
+        assert_eq!(store.cards(&["check"], "").out, "3 cards under 3 references, all sound\n");
+
+        let again = store.cards(&["import", &file, "--json"], "").json();
+        assert_eq!((&again["added"], &again["replaced"]), (&0.into(), &3.into()));
+    }
+
+    #[test]
+    fn headers_are_checked_and_standard_input_and_delimiters_taken() {
+        let store = Store::new();
+        for (text, told) in [
+            ("bank,pan,expiry\n", "neither a column exid nor contract_number"),
+            ("bank,pan,exid\n", "column expiry is missing"),
+            ("bank;pan;expiry;exid\n", "is the delimiter right"),
+            ("bank,pan,expiry,exid,pan\n", "twice"),
+            ("", "column 1 of the header row"),
+        ] {
+            let ran = store.cards(&["import", "-"], text);
+            assert!(ran.code == 2, "{text:?}");
+            assert!(ran.err.contains(told) || text.is_empty(), "{told}: {}", ran.err);
+        }
+        let text = "\u{FEFF}Bank;PAN;Expiry;EXID\nNIC;4123456789012345;2701;99984100148297467162\n";
+        let ran = store.cards(&["import", "-", "--delimiter", ";"], text);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+    }
+
+    #[test]
+    fn a_store_does_not_open_under_other_keys_or_twice_or_where_there_is_none() {
+        let store = Store::new();
+        let again = store.cards(&["init"], "");
+        assert!(again.code == 2 && again.err.contains("already"), "{}", again.err);
+        let other = store.file("other", &"5A".repeat(64));
+        let words = ["cards", "--store", &store.place[1], "--store-keys", &other, "check"];
+        let wrong = cvv2(&words, "");
+        assert_eq!(wrong.code, 2, "{}", wrong.err);
+        let words = ["cards", "--store", "/nowhere", "--store-keys", &store.place[3], "check"];
+        assert_eq!(cvv2(&words, "").code, 2);
+        assert_eq!(cvv2(&["cards", "check"], "").code, 2);
+    }
+}
+
+#[test]
+fn help_is_there_on_every_level() {
+    for words in [
+        vec!["--help"],
+        vec!["cards", "--help"],
+        vec!["cards", "import", "--help"],
+        vec!["help", "vectors"],
+        vec!["generate", "--help"],
+    ] {
+        let ran = cvv2(&words, "");
+        assert!(ran.code == 0 && ran.out.contains("Usage: cvv2"), "{words:?}");
+    }
+    assert_eq!(cvv2(&[], "").code, 2);
+    assert_eq!(cvv2(&["--version"], "").out, concat!("cvv2 ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn a_closed_pipe_is_no_fault() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_cvv2"))
+        .args(["generate", "--test-key", KEY, "--expiry-order", "yymm"])
+        .args(["--pan", PAN, "--expiry", "2701"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
