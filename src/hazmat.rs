@@ -9,7 +9,7 @@ use core::fmt;
 use cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 
 use crate::card::{Cvv, CvvLength, PackedCard, Pan, ServiceCode};
-use crate::kernel::{decimalize, reference};
+use crate::kernel::reference;
 use crate::key::{CvkPair, Kcv, Policy, set_odd_parity};
 
 /// Packs a card whose four expiry digits need not be a date: published data has a month 33.
@@ -102,7 +102,7 @@ impl Steps {
     /// The 16 digits of the decimalisation; a value is the first of them.
     #[must_use]
     pub fn digits(&self) -> Vec<u8> {
-        decimalize::decimalize(&self.0.result).collect()
+        reference::decimalize(&self.0.result).collect()
     }
 
     /// The value of `length` digits.
@@ -129,7 +129,7 @@ impl core::error::Error for NotATestKey {}
 /// then the letters minus ten.
 #[must_use]
 pub fn decimalize(bytes: &[u8]) -> Vec<u8> {
-    decimalize::decimalize(bytes).collect()
+    reference::decimalize(bytes).collect()
 }
 
 /// Gives every byte of a DES key an odd number of ones by its lowest bit.

@@ -15,8 +15,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroize;
 
-use crate::card::{ExpiryOrder, PackedCard};
-use crate::kernel::{Kernel, reference};
+use crate::card::ExpiryOrder;
+use crate::kernel::{Kernel, KeyMaterial};
 
 /// The two halves of a card verification key, CVK A and CVK B, ready to compute.
 ///
@@ -57,7 +57,7 @@ impl CvkPair {
         policy: Policy,
     ) -> Result<Self, KeyError> {
         let mut material = KeyMaterial::zeros();
-        material.bytes.copy_from_slice(key);
+        material.bytes_mut().copy_from_slice(key);
         Self::accept(material, order, policy)
     }
 
@@ -73,8 +73,8 @@ impl CvkPair {
         policy: Policy,
     ) -> Result<Self, KeyError> {
         let mut material = KeyMaterial::zeros();
-        material.bytes[..8].copy_from_slice(a);
-        material.bytes[8..].copy_from_slice(b);
+        material.bytes_mut()[..8].copy_from_slice(a);
+        material.bytes_mut()[8..].copy_from_slice(b);
         Self::accept(material, order, policy)
     }
 
@@ -89,7 +89,7 @@ impl CvkPair {
     /// and [`KeyError`] for what `policy` refuses.
     pub fn from_hex(hex: &str, order: ExpiryOrder, policy: Policy) -> Result<Self, KeyError> {
         let mut material = KeyMaterial::zeros();
-        decode_hex(hex, &mut material.bytes)?;
+        decode_hex(hex, material.bytes_mut())?;
         Self::accept(material, order, policy)
     }
 
@@ -105,8 +105,8 @@ impl CvkPair {
         policy: Policy,
     ) -> Result<Self, KeyError> {
         let mut material = KeyMaterial::zeros();
-        decode_hex(a, &mut material.bytes[..8])?;
-        decode_hex(b, &mut material.bytes[8..])?;
+        decode_hex(a, &mut material.bytes_mut()[..8])?;
+        decode_hex(b, &mut material.bytes_mut()[8..])?;
         Self::accept(material, order, policy)
     }
 
@@ -128,11 +128,11 @@ impl CvkPair {
         }
         let mut material = KeyMaterial::zeros();
         for component in components {
-            for (byte, part) in material.bytes.iter_mut().zip(component.bytes()) {
+            for (byte, part) in material.bytes_mut().iter_mut().zip(component.bytes()) {
                 *byte ^= part;
             }
         }
-        set_odd_parity(&mut material.bytes);
+        set_odd_parity(material.bytes_mut());
         Self::accept(material, order, policy)
     }
 
@@ -145,7 +145,7 @@ impl CvkPair {
     /// The key check value: what a custodian compares and a log may name the key by.
     #[must_use]
     pub fn kcv(&self, method: KcvMethod) -> Kcv {
-        Kcv::of_double_length(&self.material.bytes, method)
+        Kcv::of_double_length(self.material.bytes(), method)
     }
 
     /// The order in which the expiry enters the calculation.
@@ -181,10 +181,10 @@ impl CvkPair {
         self.refusing.store(true, Ordering::Relaxed);
     }
 
-    /// Injects a fault: flips one of the 128 bits of the key, counted from the lowest of byte 0.
+    /// The key material, for fault injection.
     #[cfg(test)]
-    pub(crate) fn flip_bit(&mut self, bit: usize) {
-        self.material.bytes[bit / 8] ^= 1 << (bit % 8);
+    pub(crate) fn material_mut(&mut self) -> &mut KeyMaterial {
+        &mut self.material
     }
 
     fn accept(
@@ -196,7 +196,7 @@ impl CvkPair {
             Policy::Strict => parity::refuse_bad_halves(material.a(), material.b())?,
             Policy::TestVectors => {}
         }
-        material.learn_known_answer();
+        material.expand();
         let refusing = AtomicBool::new(false);
         Ok(Self { material, expiry_order, policy, kernel: Kernel::detect(), refusing })
     }
@@ -216,7 +216,7 @@ impl fmt::Debug for CvkPair {
 impl ConstantTimeEq for CvkPair {
     /// Whether the key bytes are the same, parity bits included.
     fn ct_eq(&self, other: &Self) -> Choice {
-        self.material.bytes.ct_eq(&other.material.bytes)
+        self.material.bytes().ct_eq(other.material.bytes())
     }
 }
 
@@ -295,76 +295,6 @@ impl fmt::Display for KeyError {
 
 impl core::error::Error for KeyError {}
 
-/// The clear bytes of a pair and what its calls prove themselves by: on the heap, wiped when dropped.
-pub(crate) struct KeyMaterial {
-    bytes: [u8; CvkPair::LEN],
-    known: KnownAnswer,
-}
-
-impl KeyMaterial {
-    /// A place to write a key to: no clear byte ever lies on the stack.
-    #[expect(clippy::unnecessary_box_returns, reason = "returned by value it would be copied")]
-    fn zeros() -> Box<Self> {
-        Box::new(Self { bytes: [0; CvkPair::LEN], known: KnownAnswer::unknown() })
-    }
-
-    /// CVK A.
-    pub(crate) fn a(&self) -> &[u8; 8] {
-        self.bytes.first_chunk().expect("16 bytes")
-    }
-
-    /// CVK B.
-    pub(crate) fn b(&self) -> &[u8; 8] {
-        self.bytes.last_chunk().expect("16 bytes")
-    }
-
-    /// The card that every call computes beside the caller's.
-    pub(crate) fn known(&self) -> &KnownAnswer {
-        &self.known
-    }
-
-    /// Computes the known answer with the reference; to be called once the key is complete.
-    fn learn_known_answer(&mut self) {
-        self.known.result = reference::Steps::of(self, &self.known.card).result;
-    }
-}
-
-impl Drop for KeyMaterial {
-    fn drop(&mut self) {
-        self.bytes.zeroize();
-        self.known.result.zeroize();
-    }
-}
-
-/// A card whose result under this key was computed when the key was loaded.
-pub(crate) struct KnownAnswer {
-    card: PackedCard,
-    result: [u8; 8],
-}
-
-impl KnownAnswer {
-    fn unknown() -> Self {
-        // No issuer's card: every nibble differs from its neighbours, so that a fault in any of
-        // them reaches the result.
-        Self {
-            card: PackedCard::from_blocks(
-                *b"\x98\x76\x54\x32\x10\x98\x76\x54\x32\x10\x98\x76\x54\x32\x10\x98",
-            ),
-            result: [0; 8],
-        }
-    }
-
-    /// The card; it is the same for every key.
-    pub(crate) fn card(&self) -> &PackedCard {
-        &self.card
-    }
-
-    /// The 64 bits that the calculation must end in before they are decimalised.
-    pub(crate) fn result(&self) -> &[u8; 8] {
-        &self.result
-    }
-}
-
 /// Decodes exactly `into.len()` bytes of hexadecimal digits, in either case.
 ///
 /// A text that is refused may have been half a key: what was decoded of it is wiped.
@@ -384,8 +314,6 @@ fn decode_hex(hex: &str, into: &mut [u8]) -> Result<(), KeyError> {
 
 #[cfg(test)]
 mod tests {
-    use core::mem::ManuallyDrop;
-    use core::ptr;
     use std::format;
     use std::string::ToString;
 
@@ -471,7 +399,7 @@ mod tests {
                 strict(HEX).unwrap().with_kernel(Kernel::by_name("reference").unwrap())
             ),
             "CvkPair { kcv: Kcv(08D7B4), expiry_order: YyMm, policy: Strict, \
-             kernel: Kernel(Reference), .. }"
+             kernel: Kernel(reference), .. }"
         );
     }
 
@@ -480,20 +408,5 @@ mod tests {
         let mut into = [0xAA; 16];
         decode_hex("0123456789ABCDEFFEDCBA987654321G", &mut into).unwrap_err();
         assert_eq!(into, [0; 16]);
-    }
-
-    #[test]
-    #[expect(unsafe_code, reason = "looks at memory after the drop of what was in it")]
-    fn drop_leaves_zeros() {
-        let mut slot = ManuallyDrop::new(KeyMaterial::zeros());
-        decode_hex(HEX, &mut slot.bytes).unwrap();
-        slot.learn_known_answer();
-        // SAFETY: the material is dropped once, in place; its box stays allocated, and its fields
-        // are plain bytes, which remain readable.
-        let (bytes, result) = unsafe {
-            ptr::drop_in_place::<KeyMaterial>(&raw mut **slot);
-            (slot.bytes, slot.known.result)
-        };
-        assert_eq!((bytes, result), ([0; 16], [0; 8]));
     }
 }

@@ -53,6 +53,7 @@ extern crate std;
 mod batch;
 pub mod card;
 mod cvv;
+mod declassify;
 pub mod hazmat;
 pub mod kernel;
 pub mod key;

@@ -66,6 +66,25 @@ impl Cvv {
         text
     }
 
+    /// Bits 0 to 19 are the digits in BCD, the last one lowest; bits 24 to 26 their number.
+    #[inline]
+    pub(crate) fn set_bits(&mut self, bits: u32) {
+        self.0 = bits;
+    }
+
+    /// As [`set_bits`](Self::set_bits).
+    #[inline]
+    pub(crate) fn bits(&self) -> u32 {
+        self.0
+    }
+
+    /// Keeps the first `length` digits of at least as many.
+    pub(crate) fn shorten(&mut self, length: CvvLength) {
+        let surplus = self.digits() - length.get();
+        let digits = (self.0 & 0xF_FFFF) >> (4 * surplus);
+        self.0 = u32::from(length.0) << Self::COUNT_SHIFT | digits;
+    }
+
     const COUNT_SHIFT: u32 = 24;
 
     /// Packs up to five digits, each 0 to 9.

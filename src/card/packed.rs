@@ -36,7 +36,7 @@ impl PackedCard {
     ) -> Self {
         let mut packed = Self { blocks: [0; 16] };
         let tail = expiry.into_iter().chain(service_code.digits());
-        for (i, digit) in pan.ascii().iter().map(|ascii| ascii - b'0').chain(tail).enumerate() {
+        for (i, digit) in pan.ascii().iter().map(|ascii| ascii & 0xF).chain(tail).enumerate() {
             packed.blocks[i / 2] |= if i % 2 == 0 { digit << 4 } else { digit };
         }
         packed

@@ -5,6 +5,7 @@ use core::fmt;
 use cipher::{BlockCipherEncrypt, KeyInit};
 use cmac::{Cmac, Mac};
 use des::TdesEde2;
+use zeroize::zeroize_stack;
 
 /// A key check value (KCV): three bytes that name a key without telling it.
 ///
@@ -34,6 +35,14 @@ impl Kcv {
 
     /// The check value of a double-length key or component.
     pub(crate) fn of_double_length(key: &[u8; 16], method: KcvMethod) -> Self {
+        let kcv = Self::compute(key, method);
+        // RustCrypto's ciphers leave round keys where they were moved from.
+        zeroize_stack::<0x8000>();
+        kcv
+    }
+
+    #[inline(never)]
+    fn compute(key: &[u8; 16], method: KcvMethod) -> Self {
         match method {
             KcvMethod::Cmac => {
                 let mac = Cmac::<TdesEde2>::new(key.into()).chain_update([0; 8]).finalize();

@@ -1,0 +1,226 @@
+//! What kernels read of a key.
+
+use alloc::boxed::Box;
+
+use zeroize::{Zeroize, zeroize_stack};
+
+#[cfg(target_arch = "x86_64")]
+use super::avx2_row::RowKey;
+use super::bitslice::BitsliceKey;
+use super::known::KnownAnswer;
+#[cfg(target_arch = "x86_64")]
+use super::permute::PermuteKey;
+use super::portable;
+use super::portable_row::{self, PortableKey};
+use crate::card::Cvv;
+
+/// A CVK pair: its clear bytes, each kernel's form of them, and the known answer. On the heap, wiped
+/// when dropped; 25,088 bytes on x86-64, 8,448 elsewhere, of which 16 are the key.
+#[repr(C)]
+pub(crate) struct KeyMaterial {
+    bytes: [u8; 16],
+    known: KnownAnswer,
+    bitslice: BitsliceKey,
+    portable: PortableKey,
+    #[cfg(target_arch = "x86_64")]
+    row: RowKey,
+    #[cfg(target_arch = "x86_64")]
+    permute: PermuteKey,
+    folds: Folds,
+}
+
+/// The exclusive-or of all words of each form as it was when the key was loaded.
+///
+/// A known answer proves that a pass computes. It does not prove that a look-up table is whole, of
+/// which one card reads one entry in 64, nor a mask, of which one card reads one bit. A fold does, and
+/// is compared after the passes that read the form.
+#[derive(Default)]
+struct Folds {
+    bitslice: u64,
+    portable: u64,
+    #[cfg(target_arch = "x86_64")]
+    row: u64,
+    #[cfg(target_arch = "x86_64")]
+    permute: u64,
+}
+
+impl KeyMaterial {
+    /// A place to write a key to: no clear byte of it ever lies on the stack.
+    pub(crate) fn zeros() -> Box<Self> {
+        Box::new(Self {
+            bytes: [0; 16],
+            known: KnownAnswer::unknown(),
+            bitslice: BitsliceKey::empty(),
+            portable: PortableKey::default(),
+            #[cfg(target_arch = "x86_64")]
+            row: RowKey::default(),
+            #[cfg(target_arch = "x86_64")]
+            permute: PermuteKey::default(),
+            folds: Folds::default(),
+        })
+    }
+
+    /// Fills in every form of the key that the bytes hold by now, and learns the known answer.
+    ///
+    /// In constant time, and therefore not by the reference: two kernels that share no code but the
+    /// standard's tables compute the answer, and both are held to the reference by tests. If they
+    /// disagree here, the answer is one that no kernel gives, and every call fails its self-test.
+    pub(crate) fn expand(&mut self) {
+        expand_forms(self);
+        self.folds = Folds {
+            bitslice: self.bitslice.fold(),
+            portable: self.portable.fold(),
+            #[cfg(target_arch = "x86_64")]
+            row: self.row.fold(),
+            #[cfg(target_arch = "x86_64")]
+            permute: self.permute.fold(),
+        };
+        learn_known_answer(self);
+        zeroize_stack::<0x8000>();
+    }
+
+    /// Changes the key without learning a new answer: a fault that every kernel has to notice.
+    #[cfg(test)]
+    pub(crate) fn reload(&mut self, fault: impl FnOnce(&mut [u8; 16])) {
+        let [block, digits] = self.known.answer();
+        fault(&mut self.bytes);
+        self.expand();
+        self.known.set_answer([block, digits]);
+    }
+
+    /// The clear bytes: CVK A, then CVK B.
+    pub(crate) fn bytes(&self) -> &[u8; 16] {
+        &self.bytes
+    }
+
+    /// The clear bytes, to be written to before [`expand`](Self::expand).
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8; 16] {
+        &mut self.bytes
+    }
+
+    /// CVK A.
+    pub(crate) fn a(&self) -> &[u8; 8] {
+        self.bytes.first_chunk().expect("16 bytes")
+    }
+
+    /// CVK B.
+    pub(crate) fn b(&self) -> &[u8; 8] {
+        self.bytes.last_chunk().expect("16 bytes")
+    }
+
+    /// The card that every pass computes beside the caller's.
+    pub(super) fn known(&self) -> &KnownAnswer {
+        &self.known
+    }
+
+    pub(super) fn bitslice(&self) -> &BitsliceKey {
+        &self.bitslice
+    }
+
+    pub(super) fn portable(&self) -> &PortableKey {
+        &self.portable
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn row(&self) -> &RowKey {
+        &self.row
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn permute(&self) -> &PermuteKey {
+        &self.permute
+    }
+}
+
+/// What has changed in each form since the key was loaded: zero if nothing has.
+impl KeyMaterial {
+    #[inline(always)]
+    pub(super) fn bitslice_faults(&self) -> u64 {
+        self.bitslice.fold() ^ self.folds.bitslice
+    }
+
+    #[inline(always)]
+    pub(super) fn portable_faults(&self) -> u64 {
+        self.portable.fold() ^ self.folds.portable
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(super) fn row_faults(&self) -> u64 {
+        self.row.fold() ^ self.folds.row
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(super) fn permute_faults(&self) -> u64 {
+        self.permute.fold() ^ self.folds.permute
+    }
+}
+
+#[inline(never)]
+fn expand_forms(key: &mut KeyMaterial) {
+    let (a, b) = key.bytes.split_at(8);
+    let a = a.try_into().expect("8 of 16 bytes");
+    let b = b.try_into().expect("the other 8");
+    BitsliceKey::expand(&mut key.bitslice, a, b);
+    PortableKey::expand(&mut key.portable, a, b);
+    #[cfg(target_arch = "x86_64")]
+    RowKey::expand(&mut key.row, a, b);
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
+    if let Some(isa) = super::avx512::HasAvx512::detect() {
+        super::avx512_permute::expand(isa, &mut key.permute, a, b);
+    }
+}
+
+#[inline(never)]
+fn learn_known_answer(key: &mut KeyMaterial) {
+    let block = portable_row::block(&key.portable, key.known.card());
+    key.known.learn(block);
+    // A pass over the known card alone: its lane is compared with what was learnt just now.
+    let mut spare = [Cvv::EMPTY];
+    let cards = core::slice::from_ref(key.known.card());
+    let mismatch = portable::pass5(&key.bitslice, &key.known, cards, &mut spare);
+    key.known.spoil(u64::from(mismatch));
+}
+
+impl Drop for KeyMaterial {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+        self.known.zeroize();
+        self.bitslice.zeroize();
+        self.portable.zeroize();
+        #[cfg(target_arch = "x86_64")]
+        {
+            self.row.zeroize();
+            self.permute.zeroize();
+            self.folds.row.zeroize();
+            self.folds.permute.zeroize();
+        }
+        self.folds.bitslice.zeroize();
+        self.folds.portable.zeroize();
+    }
+}
+
+/// The places that fault injection flips bits in.
+#[cfg(test)]
+pub(crate) mod faults {
+    use core::slice;
+
+    use super::*;
+
+    /// Every byte that kernels read of the key, form by form.
+    #[expect(unsafe_code, reason = "fault injection writes where no safe code can")]
+    pub(crate) fn forms(key: &mut KeyMaterial) -> [(&'static str, &mut [u8]); 5] {
+        fn raw<T>(form: &mut T) -> &mut [u8] {
+            // SAFETY: the forms are integers without padding; any bits are valid for them.
+            unsafe { slice::from_raw_parts_mut((&raw mut *form).cast(), size_of::<T>()) }
+        }
+        [
+            ("bytes", &mut key.bytes),
+            ("bitslice", raw(&mut key.bitslice)),
+            ("portable", raw(&mut key.portable)),
+            ("row", raw(&mut key.row)),
+            ("permute", raw(&mut key.permute)),
+        ]
+    }
+}
