@@ -78,9 +78,9 @@ impl Cvv {
         self.0
     }
 
-    /// Keeps the first `length` digits of at least as many.
-    pub(crate) fn shorten(&mut self, length: CvvLength) {
-        let surplus = self.digits() - length.get();
+    /// Keeps the first `length` of `digits` digits.
+    pub(crate) fn shorten(&mut self, digits: usize, length: CvvLength) {
+        let surplus = digits - length.get();
         let digits = (self.0 & 0xF_FFFF) >> (4 * surplus);
         self.0 = u32::from(length.0) << Self::COUNT_SHIFT | digits;
     }

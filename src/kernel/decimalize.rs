@@ -11,19 +11,19 @@ pub(super) fn decimal(block: u64) -> u64 {
     // A nibble is a letter if its 8 is set and its 4 or 2.
     let letter = block >> 3 & (block >> 2 | block >> 1) & ONES;
     let digit = letter ^ ONES;
-    let letters = letter * 15;
+    let letters = filled(letter);
     // Running sums, from the right of the nibbles on the right, from the left of those on the left, without the own one.
     let digits_after = (digit << 4).wrapping_mul(ONES);
     let letters_before = swap_nibbles((swap_nibbles(letter) << 4).wrapping_mul(ONES));
-    let mut low = (block.wrapping_sub(letter * 10)) & letters;
+    let mut low = (block.wrapping_sub(letter.wrapping_mul(10))) & letters;
     let mut high = block & !letters;
     let (mut down, mut up) = (digits_after & letters, letters_before & !letters);
     for step in 0..4 {
         let distance = 4 << step;
-        let going = (down >> step & ONES) * 15;
+        let going = filled(down >> step & ONES);
         low = low & !going | (low & going) >> distance;
         down = down & !going | (down & going) >> distance;
-        let going = (up >> step & ONES) * 15;
+        let going = filled(up >> step & ONES);
         high = high & !going | (high & going) << distance;
         up = up & !going | (up & going) << distance;
     }
@@ -35,6 +35,13 @@ pub(super) fn decimal(block: u64) -> u64 {
 #[must_use]
 pub(super) fn leading(decimal: u64, digits: u32) -> u32 {
     (decimal >> (64 - 4 * digits)) as u32 | digits << 24
+}
+
+/// Nibbles of ones where there is a one. (A plain `*` checks for overflow in a debug build, by a branch
+/// on the product.)
+#[inline(always)]
+fn filled(ones: u64) -> u64 {
+    ones.wrapping_mul(15)
 }
 
 /// The nibbles in reverse order.

@@ -79,13 +79,13 @@ fn passes<E: Engine>(
     let (bulk_cards, small_cards) = cards.split_at(bulk);
     let (bulk_out, small_out) = out.split_at_mut(bulk);
     for (cards, out) in bulk_cards.chunks(E::BULK).zip(bulk_out.chunks_mut(E::BULK)) {
-        mismatch |= match length.get() {
-            1..=3 => engine.bulk3(key, cards, out),
+        let computed = if length.get() <= 3 { 3 } else { 5 };
+        mismatch |= match computed {
+            3 => engine.bulk3(key, cards, out),
             _ => engine.bulk5(key, cards, out),
         };
-        match length.get() {
-            3 | 5 => {}
-            _ => out.iter_mut().for_each(|value| value.shorten(length)),
+        if computed != length.get() {
+            out.iter_mut().for_each(|value| value.shorten(computed, length));
         }
     }
     let digits = length.get() as u32;

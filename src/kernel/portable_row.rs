@@ -62,7 +62,7 @@ fn spread(words: &mut [u64; 6], round: &[u8; 8]) {
         for (t, &bits) in round.iter().enumerate() {
             plane |= u64::from(bits >> (5 - e) & 1) << (2 * t);
         }
-        *word = plane * 3 * IN_EVERY_PLANE;
+        *word = plane.wrapping_mul(3 * IN_EVERY_PLANE);
     }
 }
 
@@ -136,7 +136,7 @@ fn f(boxes: &[u64; 64], key: &[u64; 6], right: u64) -> u64 {
         [plane(3).rotate_left(2), plane(0), plane(1), plane(2), plane(3), plane(0).rotate_right(2)];
     let mut inputs = *key;
     for (input, plane) in inputs.iter_mut().zip(planes) {
-        *input ^= u64::from(plane) * IN_EVERY_PLANE;
+        *input ^= u64::from(plane).wrapping_mul(IN_EVERY_PLANE);
     }
     let outputs = six(&inputs, boxes);
     let mut permuted = 0;

@@ -1,5 +1,6 @@
 //! `cargo xtask TASK`: generators and checks for people who change the code.
 
+mod ct;
 mod vectors;
 
 use std::process::ExitCode;
@@ -7,12 +8,14 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask TASK
 
+  ct        no branch and no address depends on a secret: checks/memcheck under valgrind
   vectors   lint vectors/: structure, counts, identifiers, flags, one schema for each file";
 
 fn main() -> ExitCode {
-    let mut words = std::env::args().skip(1);
-    let result = match (words.next().as_deref(), words.next()) {
-        (Some("vectors"), None) => vectors::lint(),
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    let result = match words.split_first() {
+        Some((task, words)) if task == "ct" => ct::run(words),
+        Some((task, [])) if task == "vectors" => vectors::lint(),
         _ => Err(USAGE.to_owned()),
     };
     match result {

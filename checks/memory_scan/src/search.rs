@@ -1,0 +1,77 @@
+//! Searches memory for every form of one key.
+
+use std::collections::HashMap;
+
+use crate::forms::{self, Encoding};
+use crate::masks::{self, Runs};
+use crate::process::Region;
+
+/// What is searched for.
+pub(crate) struct Search {
+    forms: Vec<&'static str>,
+    /// The windows of all encodings by their first bytes, with the index of the form.
+    windows: HashMap<[u8; HEAD], Vec<(usize, Vec<u8>)>>,
+    /// Which first two bytes any window has: most of memory ends here.
+    starts: Vec<bool>,
+    runs: Runs,
+}
+
+impl Search {
+    pub(crate) fn new(key: &[u8; 16]) -> Self {
+        let mut search = Self {
+            forms: Vec::new(),
+            windows: HashMap::new(),
+            starts: vec![false; 1 << 16],
+            runs: Runs::new(&forms::round_keys(key)),
+        };
+        for Encoding { form, bytes, window } in forms::encodings(key) {
+            let known = search.forms.iter().position(|known| *known == form);
+            let form = known.unwrap_or_else(|| {
+                search.forms.push(form);
+                search.forms.len() - 1
+            });
+            for window in bytes.windows(window) {
+                search.starts[start(window)] = true;
+                let same_head = search.windows.entry(*head(window)).or_default();
+                same_head.push((form, window.to_vec()));
+            }
+        }
+        search
+    }
+
+    /// Every form, with the places where it was found.
+    pub(crate) fn hits(&self, memory: &[Region]) -> Vec<(&'static str, Vec<String>)> {
+        let mask_forms = masks::SIZES.map(forms::mask_form);
+        let mut hits: Vec<_> =
+            self.forms.iter().chain(&mask_forms).map(|form| (*form, Vec::new())).collect();
+        for region in memory {
+            for at in 0..region.bytes.len().saturating_sub(HEAD - 1) {
+                let here = &region.bytes[at..];
+                if !self.starts[start(here)] {
+                    continue;
+                }
+                for (form, window) in self.windows.get(head(here)).into_iter().flatten() {
+                    if here.starts_with(window) {
+                        hits[*form].1.push(region.place(at));
+                    }
+                }
+            }
+            for (number, size) in masks::SIZES.into_iter().enumerate() {
+                let places = self.runs.places(&region.bytes, size);
+                hits[self.forms.len() + number].1.extend(places.iter().map(|at| region.place(*at)));
+            }
+        }
+        hits
+    }
+}
+
+/// Bytes of the shortest window: a packed round key.
+const HEAD: usize = 6;
+
+fn head(bytes: &[u8]) -> &[u8; HEAD] {
+    bytes.first_chunk().expect("no window is shorter")
+}
+
+fn start(bytes: &[u8]) -> usize {
+    usize::from(u16::from_le_bytes([bytes[0], bytes[1]]))
+}
