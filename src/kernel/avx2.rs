@@ -83,7 +83,6 @@ impl Engine for HasAvx2 {
     const BULK: usize = 255;
     const SMALL: usize = 1;
     const BULK_FROM: usize = 8;
-    const BULK_STACK: usize = 0xC000;
 
     fn bulk_faults(self, key: &KeyMaterial) -> u64 {
         key.bitslice_faults()

@@ -93,7 +93,6 @@ impl Engine for HasAvx512 {
     const BULK: usize = 511;
     const SMALL: usize = avx512_permute::CARDS_MAX;
     const BULK_FROM: usize = 320;
-    const BULK_STACK: usize = 0xC000;
 
     fn bulk_faults(self, key: &KeyMaterial) -> u64 {
         key.bitslice_faults()

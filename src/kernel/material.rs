@@ -8,6 +8,7 @@ use zeroize::{Zeroize, zeroize_stack};
 use super::avx2_row::RowKey;
 use super::bitslice::BitsliceKey;
 use super::known::KnownAnswer;
+use super::passes::BULK_STACK;
 #[cfg(target_arch = "x86_64")]
 use super::permute::PermuteKey;
 use super::portable;
@@ -76,7 +77,7 @@ impl KeyMaterial {
             permute: self.permute.fold(),
         };
         learn_known_answer(self);
-        zeroize_stack::<0x8000>();
+        zeroize_stack::<BULK_STACK>();
     }
 
     /// Changes the key without learning a new answer: a fault that every kernel has to notice.

@@ -15,8 +15,6 @@ pub(super) trait Engine: Copy {
     const SMALL: usize;
     /// From how many cards on one bulk pass costs less than small ones.
     const BULK_FROM: usize;
-    /// Bytes of stack that a bulk pass may use.
-    const BULK_STACK: usize;
 
     /// What has changed since the key was loaded in the form of it that bulk passes read; or zero.
     fn bulk_faults(self, key: &KeyMaterial) -> u64;
@@ -35,8 +33,10 @@ pub(super) trait Engine: Copy {
     fn small(self, key: &KeyMaterial, digits: u32, cards: &[PackedCard], out: &mut [Cvv]) -> u64;
 }
 
-/// Bytes of stack that a small pass may use.
+/// Bytes of stack that small passes may use; wiping them takes some tens of nanoseconds a call.
 const SMALL_STACK: usize = 8 << 10;
+/// Bytes of stack that bulk passes may use; wiping them takes about a microsecond a call.
+pub(super) const BULK_STACK: usize = 64 << 10;
 
 /// Computes all cards, and whether every pass proved itself.
 pub(super) fn run<E: Engine>(
@@ -51,7 +51,7 @@ pub(super) fn run<E: Engine>(
     if cards.len() < E::BULK_FROM {
         zeroize_stack::<SMALL_STACK>();
     } else {
-        wipe_bulk::<E>();
+        zeroize_stack::<BULK_STACK>();
     }
     declassify(mismatch.ct_eq(&0))
 }
@@ -85,7 +85,9 @@ fn passes<E: Engine>(
             _ => engine.bulk5(key, cards, out),
         };
         if computed != length.get() {
-            out.iter_mut().for_each(|value| value.shorten(computed, length));
+            for value in out {
+                value.shorten(computed, length);
+            }
         }
     }
     let digits = length.get() as u32;
@@ -99,12 +101,4 @@ fn passes<E: Engine>(
         mismatch |= engine.small_faults(key);
     }
     mismatch
-}
-
-/// Zeroizes what a bulk pass used of the stack: some hundreds of nanoseconds a call, whatever its size.
-fn wipe_bulk<E: Engine>() {
-    match E::BULK_STACK {
-        0..=0x4000 => zeroize_stack::<0x4000>(),
-        _ => zeroize_stack::<0xC000>(),
-    }
 }

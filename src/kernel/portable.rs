@@ -39,7 +39,6 @@ impl Engine for Portable {
     const BULK: usize = 63;
     const SMALL: usize = 1;
     const BULK_FROM: usize = 6;
-    const BULK_STACK: usize = 0x4000;
 
     fn bulk_faults(self, key: &KeyMaterial) -> u64 {
         key.bitslice_faults()

@@ -7,9 +7,10 @@
 use cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use des::Des;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, zeroize_stack};
 
 use super::material::KeyMaterial;
+use super::passes::BULK_STACK;
 use crate::card::{Cvv, CvvLength, PackedCard};
 
 /// Every intermediate value of one calculation; 8 bytes each, wiped when dropped.
@@ -79,6 +80,14 @@ pub(super) fn generate(
     length: CvvLength,
     out: &mut [Cvv],
 ) -> bool {
+    let proven = compute(key, cards, length, out);
+    // RustCrypto's ciphers leave round keys where they were moved from.
+    zeroize_stack::<BULK_STACK>();
+    proven
+}
+
+#[inline(never)]
+fn compute(key: &KeyMaterial, cards: &[PackedCard], length: CvvLength, out: &mut [Cvv]) -> bool {
     for (card, cvv) in cards.iter().zip(out) {
         *cvv = Steps::of(key, card).cvv(length);
     }

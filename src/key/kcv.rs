@@ -37,7 +37,7 @@ impl Kcv {
     pub(crate) fn of_double_length(key: &[u8; 16], method: KcvMethod) -> Self {
         let kcv = Self::compute(key, method);
         // RustCrypto's ciphers leave round keys where they were moved from.
-        zeroize_stack::<0x8000>();
+        zeroize_stack::<{ 32 << 10 }>();
         kcv
     }
 
