@@ -1,12 +1,13 @@
 //! AVX2: 256 cards a pass, two-input circuits.
 
 use core::arch::x86_64::{
-    __m256i, _MM_HINT_T1, _mm_prefetch, _mm256_and_si256, _mm256_andnot_si256, _mm256_loadu_si256,
-    _mm256_loadu2_m128i, _mm256_or_si256, _mm256_permutevar8x32_epi32, _mm256_set1_epi32,
-    _mm256_setr_epi32, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_si256,
-    _mm256_unpackhi_epi8, _mm256_unpackhi_epi16, _mm256_unpacklo_epi8, _mm256_unpacklo_epi16,
-    _mm256_xor_si256,
+    __m256i, _MM_HINT_T1, _mm_prefetch, _mm256_and_si256, _mm256_andnot_si256,
+    _mm256_extract_epi64, _mm256_loadu_si256, _mm256_loadu2_m128i, _mm256_or_si256,
+    _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_setr_epi32, _mm256_slli_epi32,
+    _mm256_srli_epi32, _mm256_storeu_si256, _mm256_unpackhi_epi8, _mm256_unpackhi_epi16,
+    _mm256_unpacklo_epi8, _mm256_unpacklo_epi16, _mm256_xor_si256,
 };
+use core::mem::MaybeUninit;
 
 use super::avx2_row;
 use super::bitslice::{self, BitsliceKey, Halves, Lanes, Word, pack};
@@ -145,13 +146,19 @@ impl Word for Avx2 {
     }
 
     #[inline(always)]
-    fn pack(
+    fn last(self) -> u8 {
+        // SAFETY: made from a witness, so there is AVX2.
+        unsafe { _mm256_extract_epi64::<3>(self.0) }.to_le_bytes()[7] >> 7
+    }
+
+    #[inline(always)]
+    fn pack<'a>(
         isa: HasAvx2,
         cards: &[PackedCard],
         filler: &PackedCard,
-        blocks: &mut [Halves<Self>; 2],
-    ) {
-        pack::pack(isa, cards, filler, blocks);
+        blocks: &'a mut MaybeUninit<[Halves<Self>; 2]>,
+    ) -> &'a mut [Halves<Self>; 2] {
+        pack::pack(isa, cards, filler, blocks)
     }
 
     #[inline(always)]

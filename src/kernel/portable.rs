@@ -1,5 +1,7 @@
 //! Portable: 64 cards a pass in 64-bit words.
 
+use core::mem::MaybeUninit;
+
 use super::bitslice::{self, BitsliceKey, Halves, Word, count};
 use super::known::KnownAnswer;
 use super::material::KeyMaterial;
@@ -91,7 +93,18 @@ impl Word for u64 {
     }
 
     #[inline(always)]
-    fn pack((): (), cards: &[PackedCard], filler: &PackedCard, blocks: &mut [Halves<Self>; 2]) {
+    fn last(self) -> u8 {
+        self.to_le_bytes()[7] >> 7
+    }
+
+    #[inline(always)]
+    fn pack<'a>(
+        (): (),
+        cards: &[PackedCard],
+        filler: &PackedCard,
+        blocks: &'a mut MaybeUninit<[Halves<Self>; 2]>,
+    ) -> &'a mut [Halves<Self>; 2] {
+        let blocks = blocks.write([Halves::zero(()); 2]);
         let mut rows = [[0; 64]; 2];
         let [first_rows, second_rows] = &mut rows;
         for (lane, (first_row, second_row)) in first_rows.iter_mut().zip(second_rows).enumerate() {
@@ -99,12 +112,13 @@ impl Word for u64 {
             *first_row = u64::from_be_bytes(first.try_into().expect("a block is eight bytes"));
             *second_row = u64::from_be_bytes(second.try_into().expect("a block is eight bytes"));
         }
-        for (rows, block) in rows.iter_mut().zip(blocks) {
+        for (rows, block) in rows.iter_mut().zip(blocks.iter_mut()) {
             transpose(rows);
             for (number, row) in rows.iter().rev().enumerate() {
                 *block.plane(number / 8, number % 8) = *row;
             }
         }
+        blocks
     }
 
     #[inline(always)]

@@ -24,6 +24,7 @@ use crate::kernel::fips::P;
 
 /// The planes of one block after the initial permutation.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub(in crate::kernel) struct Halves<W> {
     pub(in crate::kernel) left: [W; 32],
     pub(in crate::kernel) right: [W; 32],
@@ -39,11 +40,18 @@ impl<W: Word> Halves<W> {
 
     /// Where the initial permutation puts bit `bit` (0 is the most significant) of byte `byte` of a block.
     ///
-    /// FIPS 46-3, IP: even columns go to the left half, odd columns to the right, the last byte first.
     #[inline(always)]
     pub(in crate::kernel) fn plane(&mut self, byte: usize, bit: usize) -> &mut W {
-        let at = 8 * (bit / 2) + 7 - byte;
-        if bit % 2 == 1 { &mut self.left[at] } else { &mut self.right[at] }
+        let (half, at) = Self::place(byte, bit);
+        if half == 0 { &mut self.left[at] } else { &mut self.right[at] }
+    }
+
+    /// The same as a half, 0 the left one, and a number in it.
+    ///
+    /// FIPS 46-3, IP: even columns go to the left half, odd columns to the right, the last byte first.
+    #[inline(always)]
+    pub(in crate::kernel) const fn place(byte: usize, bit: usize) -> (usize, usize) {
+        (1 - bit % 2, 8 * (bit / 2) + 7 - byte)
     }
 }
 
@@ -147,7 +155,7 @@ fn substitute<W: Word, const BOX: usize>(
     let output = W::sbox::<BOX>(input);
     for (bit, plane) in output.into_iter().enumerate() {
         let target = TARGET[4 * BOX + bit];
-        to[target] = to[target].xor3(plane, W::splat(isa, key.target[bit]));
+        to[target] = plane.xor3(to[target], W::splat(isa, key.target[bit]));
     }
 }
 

@@ -14,6 +14,7 @@
 //! the lanes in order.
 
 use core::hint::black_box;
+use core::mem::MaybeUninit;
 
 use super::count;
 use super::des::Halves;
@@ -27,6 +28,22 @@ pub(in crate::kernel) trait Lanes: Word {
     /// Values in one vector.
     const VALUES: usize = Self::CARDS / 32;
 
+    /// Puts row `n` of group `g` where bit `g` of byte `n` of the two blocks is to stand.
+    #[inline(always)]
+    fn fill<'a>(
+        isa: Self::Isa,
+        cards: &[PackedCard],
+        filler: &PackedCard,
+        blocks: &'a mut MaybeUninit<[Halves<Self>; 2]>,
+    ) -> &'a mut [Halves<Self>; 2] {
+        let blocks = black_box(blocks.write([Halves::zero(isa); 2]));
+        for number in 0..8 {
+            for (byte, row) in group(isa, cards, filler, number).into_iter().enumerate() {
+                *blocks[byte / 8].plane(byte % 8, number) = row;
+            }
+        }
+        blocks
+    }
     /// Reads [`Self::ROW`] cards.
     fn load(isa: Self::Isa, cards: &[PackedCard]) -> Self;
     /// Reads up to [`Self::ROW`] cards, with `filler` in the place of those that are not there.
@@ -47,29 +64,32 @@ pub(in crate::kernel) trait Lanes: Word {
 
 /// [`Word::pack`] for vectors.
 #[inline(always)]
-pub(in crate::kernel) fn pack<W: Lanes>(
+pub(in crate::kernel) fn pack<'a, W: Lanes>(
     isa: W::Isa,
     cards: &[PackedCard],
     filler: &PackedCard,
-    blocks: &mut [Halves<W>; 2],
-) {
-    let mut bytes = [[W::splat(isa, 0); 8]; 16];
-    let bytes = black_box(&mut bytes);
-    for group in 0..8 {
-        prefetch::<W>(isa, cards, group);
-        let rows =
-            interleave_rows(read(isa, cards.get(16 * W::ROW * group..).unwrap_or(&[]), filler));
-        for (byte, row) in bytes.iter_mut().zip(rows) {
-            byte[group] = row;
+    blocks: &'a mut MaybeUninit<[Halves<W>; 2]>,
+) -> &'a mut [Halves<W>; 2] {
+    // Between the two steps the rows wait where their planes are to stand: no other scratch.
+    let blocks = W::fill(isa, cards, filler, blocks);
+    for block in blocks.iter_mut() {
+        for number in 0..8 {
+            transpose_byte(isa, block, number);
         }
     }
-    let [first, second] = blocks;
-    for (number, rows) in bytes[..8].iter().enumerate() {
-        store_byte(isa, first, number, *rows);
-    }
-    for (number, rows) in bytes[8..].iter().enumerate() {
-        store_byte(isa, second, number, *rows);
-    }
+    blocks
+}
+
+/// The rows of group `number` of eight: bytes 0 to 15 of its cards.
+#[inline(always)]
+pub(in crate::kernel) fn group<W: Lanes>(
+    isa: W::Isa,
+    cards: &[PackedCard],
+    filler: &PackedCard,
+    number: usize,
+) -> [W; 16] {
+    prefetch::<W>(isa, cards, number);
+    interleave_rows(read(isa, cards.get(16 * W::ROW * number..).unwrap_or(&[]), filler))
 }
 
 /// Asks for a group of the cards that follow in memory: in a batch, those of the next pass.
@@ -196,9 +216,19 @@ fn interleave_once<W: Lanes>(rows: [W; 16]) -> [W; 16] {
     [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
 }
 
-/// Turns byte `number` of a block, eight groups of cards, into planes.
+/// Turns byte `number` of a block from eight groups of cards into eight planes, in place.
 #[inline(always)]
-fn store_byte<W: Lanes>(isa: W::Isa, block: &mut Halves<W>, number: usize, rows: [W; 8]) {
+fn transpose_byte<W: Lanes>(isa: W::Isa, block: &mut Halves<W>, number: usize) {
+    let rows = [
+        *block.plane(number, 0),
+        *block.plane(number, 1),
+        *block.plane(number, 2),
+        *block.plane(number, 3),
+        *block.plane(number, 4),
+        *block.plane(number, 5),
+        *block.plane(number, 6),
+        *block.plane(number, 7),
+    ];
     let [b7, b6, b5, b4, b3, b2, b1, b0] = transpose_bits(isa, rows);
     *block.plane(number, 0) = b0;
     *block.plane(number, 1) = b1;
@@ -215,17 +245,17 @@ fn store_byte<W: Lanes>(isa: W::Isa, block: &mut Halves<W>, number: usize, rows:
 #[allow(clippy::many_single_char_names, reason = "eight rows in order")]
 fn transpose_bits<W: Lanes>(isa: W::Isa, rows: [W; 8]) -> [W; 8] {
     let [a, b, c, d, e, f, g, h] = rows;
-    let mask = W::splat(isa, 0x0f0f_0f0f);
+    let mask = [W::splat(isa, 0x0f0f_0f0f), W::splat(isa, 0xf0f0_f0f0)];
     let [a, e] = exchange::<W, 4>(mask, a, e);
     let [b, f] = exchange::<W, 4>(mask, b, f);
     let [c, g] = exchange::<W, 4>(mask, c, g);
     let [d, h] = exchange::<W, 4>(mask, d, h);
-    let mask = W::splat(isa, 0x3333_3333);
+    let mask = [W::splat(isa, 0x3333_3333), W::splat(isa, 0xcccc_cccc)];
     let [a, c] = exchange::<W, 2>(mask, a, c);
     let [b, d] = exchange::<W, 2>(mask, b, d);
     let [e, g] = exchange::<W, 2>(mask, e, g);
     let [f, h] = exchange::<W, 2>(mask, f, h);
-    let mask = W::splat(isa, 0x5555_5555);
+    let mask = [W::splat(isa, 0x5555_5555), W::splat(isa, 0xaaaa_aaaa)];
     let [a, b] = exchange::<W, 1>(mask, a, b);
     let [c, d] = exchange::<W, 1>(mask, c, d);
     let [e, f] = exchange::<W, 1>(mask, e, f);
@@ -233,8 +263,8 @@ fn transpose_bits<W: Lanes>(isa: W::Isa, rows: [W; 8]) -> [W; 8] {
     [a, b, c, d, e, f, g, h]
 }
 
-/// Exchanges the bits of `low` that are not in `mask` with the bits of `high` that are, `BY` places further down.
+/// Exchanges the bits of `low` that are in `above` with the bits of `high` that are in `below`, `BY` places further down.
 #[inline(always)]
-fn exchange<W: Lanes, const BY: i32>(mask: W, low: W, high: W) -> [W; 2] {
-    [mask.select(low, high.shift_left::<BY>()), mask.select(low.shift_right::<BY>(), high)]
+fn exchange<W: Lanes, const BY: i32>([below, above]: [W; 2], low: W, high: W) -> [W; 2] {
+    [below.select(low, high.shift_left::<BY>()), above.select(high, low.shift_right::<BY>())]
 }

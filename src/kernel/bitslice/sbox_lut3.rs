@@ -6,32 +6,32 @@ use super::word::Lut3;
 #[inline(always)]
 pub(in crate::kernel) fn s1<W: Lut3>(input: [W; 6]) -> [W; 4] {
     let [n0, n1, n2, n3, n4, n5] = input;
-    let n6 = W::lut3::<0x96>(n0, n1, n2);
-    let n7 = W::lut3::<0xd0>(n0, n3, n6);
-    let n8 = W::lut3::<0xb6>(n1, n3, n7);
-    let n9 = W::lut3::<0xbd>(n3, n7, n8);
-    let n10 = W::lut3::<0x5a>(n3, n4, n5);
-    let n11 = W::lut3::<0xb4>(n6, n9, n10);
-    let n12 = W::lut3::<0x39>(n0, n3, n6);
-    let n13 = W::lut3::<0xc6>(n1, n6, n12);
-    let n14 = W::lut3::<0x5c>(n5, n8, n13);
-    let n15 = W::lut3::<0x3a>(n4, n11, n14);
-    let n16 = W::lut3::<0x15>(n9, n12, n15);
-    let n17 = W::lut3::<0x25>(n0, n6, n14);
-    let n18 = W::lut3::<0x25>(n11, n12, n17);
-    let n19 = W::lut3::<0xe2>(n11, n13, n18);
-    let n20 = W::lut3::<0xb8>(n11, n13, n16);
-    let n21 = W::lut3::<0xb6>(n5, n7, n18);
-    let n22 = W::lut3::<0x63>(n19, n20, n21);
-    let n23 = W::lut3::<0x9a>(n4, n18, n22);
-    let n24 = W::lut3::<0x69>(n1, n11, n23);
-    let n25 = W::lut3::<0x07>(n4, n12, n17);
-    let n26 = W::lut3::<0x53>(n5, n17, n24);
-    let n27 = W::lut3::<0x6e>(n21, n25, n26);
-    let n28 = W::lut3::<0xd8>(n3, n24, n27);
-    let n29 = W::lut3::<0x2d>(n11, n16, n28);
-    let n30 = W::lut3::<0xb9>(n6, n19, n28);
-    let n31 = W::lut3::<0x5c>(n4, n29, n30);
+    let n6 = W::lut3::<0x96>(n2, n1, n0);
+    let n7 = W::lut3::<0x8a>(n6, n3, n0);
+    let n8 = W::lut3::<0xb6>(n7, n3, n1);
+    let n9 = W::lut3::<0xe7>(n8, n7, n3);
+    let n10 = W::lut3::<0x5a>(n5, n4, n3);
+    let n11 = W::lut3::<0x9a>(n9, n10, n6);
+    let n12 = W::lut3::<0x63>(n6, n3, n0);
+    let n13 = W::lut3::<0x9c>(n12, n6, n1);
+    let n14 = W::lut3::<0x4e>(n13, n8, n5);
+    let n15 = W::lut3::<0x4e>(n11, n14, n4);
+    let n16 = W::lut3::<0x07>(n15, n9, n12);
+    let n17 = W::lut3::<0x25>(n14, n6, n0);
+    let n18 = W::lut3::<0x43>(n17, n11, n12);
+    let n19 = W::lut3::<0xd8>(n18, n11, n13);
+    let n20 = W::lut3::<0xe4>(n16, n11, n13);
+    let n21 = W::lut3::<0xb6>(n18, n7, n5);
+    let n22 = W::lut3::<0x2d>(n20, n21, n19);
+    let n23 = W::lut3::<0xd2>(n22, n18, n4);
+    let n24 = W::lut3::<0x69>(n23, n11, n1);
+    let n25 = W::lut3::<0x15>(n17, n12, n4);
+    let n26 = W::lut3::<0x1b>(n24, n17, n5);
+    let n27 = W::lut3::<0x7a>(n26, n21, n25);
+    let n28 = W::lut3::<0xca>(n27, n24, n3);
+    let n29 = W::lut3::<0x65>(n28, n16, n11);
+    let n30 = W::lut3::<0xe3>(n28, n19, n6);
+    let n31 = W::lut3::<0x4e>(n30, n29, n4);
     [n31, n27, n23, n15]
 }
 
@@ -39,30 +39,30 @@ pub(in crate::kernel) fn s1<W: Lut3>(input: [W; 6]) -> [W; 4] {
 #[inline(always)]
 pub(in crate::kernel) fn s2<W: Lut3>(input: [W; 6]) -> [W; 4] {
     let [n0, n1, n2, n3, n4, n5] = input;
-    let n6 = W::lut3::<0x96>(n0, n3, n4);
-    let n7 = W::lut3::<0x06>(n1, n3, n5);
-    let n8 = W::lut3::<0x99>(n0, n1, n5);
-    let n9 = W::lut3::<0xad>(n0, n4, n8);
-    let n10 = W::lut3::<0x26>(n0, n5, n9);
-    let n11 = W::lut3::<0x6f>(n4, n7, n10);
-    let n12 = W::lut3::<0x85>(n1, n9, n11);
-    let n13 = W::lut3::<0x16>(n6, n7, n12);
-    let n14 = W::lut3::<0x89>(n4, n8, n10);
-    let n15 = W::lut3::<0xc5>(n4, n5, n12);
-    let n16 = W::lut3::<0xde>(n0, n14, n15);
-    let n17 = W::lut3::<0x39>(n2, n13, n16);
-    let n18 = W::lut3::<0xce>(n3, n7, n11);
-    let n19 = W::lut3::<0x56>(n5, n18, n6);
-    let n20 = W::lut3::<0x11>(n3, n10, n17);
-    let n21 = W::lut3::<0x2c>(n8, n11, n20);
-    let n22 = W::lut3::<0x39>(n2, n19, n21);
-    let n23 = W::lut3::<0x25>(n4, n13, n21);
-    let n24 = W::lut3::<0xe5>(n3, n8, n23);
-    let n25 = W::lut3::<0xa9>(n2, n14, n24);
-    let n26 = W::lut3::<0x43>(n18, n19, n25);
-    let n27 = W::lut3::<0x54>(n12, n19, n26);
-    let n28 = W::lut3::<0x65>(n2, n20, n27);
-    let n29 = W::lut3::<0x59>(n15, n19, n25);
+    let n6 = W::lut3::<0x96>(n4, n3, n0);
+    let n7 = W::lut3::<0x14>(n5, n3, n1);
+    let n8 = W::lut3::<0xc3>(n5, n1, n0);
+    let n9 = W::lut3::<0xe5>(n8, n4, n0);
+    let n10 = W::lut3::<0x34>(n9, n5, n0);
+    let n11 = W::lut3::<0x7d>(n10, n7, n4);
+    let n12 = W::lut3::<0x85>(n11, n9, n1);
+    let n13 = W::lut3::<0x16>(n12, n7, n6);
+    let n14 = W::lut3::<0xc1>(n10, n8, n4);
+    let n15 = W::lut3::<0x8d>(n12, n5, n4);
+    let n16 = W::lut3::<0xde>(n15, n14, n0);
+    let n17 = W::lut3::<0x63>(n16, n13, n2);
+    let n18 = W::lut3::<0xdc>(n11, n7, n3);
+    let n19 = W::lut3::<0x36>(n18, n6, n5);
+    let n20 = W::lut3::<0x03>(n17, n10, n3);
+    let n21 = W::lut3::<0x64>(n20, n11, n8);
+    let n22 = W::lut3::<0x63>(n21, n19, n2);
+    let n23 = W::lut3::<0x25>(n21, n13, n4);
+    let n24 = W::lut3::<0xad>(n23, n8, n3);
+    let n25 = W::lut3::<0xe1>(n24, n14, n2);
+    let n26 = W::lut3::<0x19>(n25, n19, n18);
+    let n27 = W::lut3::<0x0e>(n26, n19, n12);
+    let n28 = W::lut3::<0x2d>(n27, n20, n2);
+    let n29 = W::lut3::<0x4b>(n25, n19, n15);
     [n17, n22, n28, n29]
 }
 
@@ -70,30 +70,30 @@ pub(in crate::kernel) fn s2<W: Lut3>(input: [W; 6]) -> [W; 4] {
 #[inline(always)]
 pub(in crate::kernel) fn s3<W: Lut3>(input: [W; 6]) -> [W; 4] {
     let [n0, n1, n2, n3, n4, n5] = input;
-    let n6 = W::lut3::<0xe1>(n1, n2, n4);
-    let n7 = W::lut3::<0xba>(n4, n5, n6);
-    let n8 = W::lut3::<0x69>(n3, n4, n5);
-    let n9 = W::lut3::<0x95>(n2, n7, n8);
-    let n10 = W::lut3::<0xca>(n3, n7, n9);
-    let n11 = W::lut3::<0x4d>(n4, n5, n9);
-    let n12 = W::lut3::<0xd3>(n6, n10, n11);
-    let n13 = W::lut3::<0xc6>(n0, n9, n12);
-    let n14 = W::lut3::<0x9e>(n2, n6, n8);
-    let n15 = W::lut3::<0x19>(n2, n7, n14);
-    let n16 = W::lut3::<0x65>(n5, n10, n11);
-    let n17 = W::lut3::<0x69>(n1, n9, n16);
-    let n18 = W::lut3::<0x1a>(n2, n15, n17);
-    let n19 = W::lut3::<0x7e>(n1, n13, n14);
-    let n20 = W::lut3::<0xc6>(n0, n18, n19);
-    let n21 = W::lut3::<0xb5>(n3, n4, n9);
-    let n22 = W::lut3::<0xa3>(n1, n15, n21);
-    let n23 = W::lut3::<0x52>(n3, n7, n16);
-    let n24 = W::lut3::<0x05>(n0, n5, n23);
-    let n25 = W::lut3::<0x18>(n8, n14, n24);
-    let n26 = W::lut3::<0x6b>(n22, n24, n25);
-    let n27 = W::lut3::<0x4f>(n0, n19, n5);
-    let n28 = W::lut3::<0xd2>(n3, n24, n26);
-    let n29 = W::lut3::<0x96>(n17, n27, n28);
+    let n6 = W::lut3::<0xa9>(n4, n2, n1);
+    let n7 = W::lut3::<0xf2>(n6, n5, n4);
+    let n8 = W::lut3::<0x69>(n5, n4, n3);
+    let n9 = W::lut3::<0x93>(n7, n8, n2);
+    let n10 = W::lut3::<0xd8>(n9, n7, n3);
+    let n11 = W::lut3::<0x4d>(n9, n5, n4);
+    let n12 = W::lut3::<0x9b>(n11, n10, n6);
+    let n13 = W::lut3::<0x9c>(n12, n9, n0);
+    let n14 = W::lut3::<0xd6>(n8, n6, n2);
+    let n15 = W::lut3::<0x43>(n14, n7, n2);
+    let n16 = W::lut3::<0x2d>(n11, n10, n5);
+    let n17 = W::lut3::<0x69>(n16, n9, n1);
+    let n18 = W::lut3::<0x52>(n17, n15, n2);
+    let n19 = W::lut3::<0x7e>(n13, n14, n1);
+    let n20 = W::lut3::<0x9c>(n19, n18, n0);
+    let n21 = W::lut3::<0xa7>(n9, n4, n3);
+    let n22 = W::lut3::<0xb1>(n21, n15, n1);
+    let n23 = W::lut3::<0x1a>(n16, n7, n3);
+    let n24 = W::lut3::<0x05>(n23, n5, n0);
+    let n25 = W::lut3::<0x42>(n24, n14, n8);
+    let n26 = W::lut3::<0x79>(n25, n24, n22);
+    let n27 = W::lut3::<0x75>(n19, n5, n0);
+    let n28 = W::lut3::<0x9a>(n26, n24, n3);
+    let n29 = W::lut3::<0x96>(n28, n27, n17);
     [n13, n20, n26, n29]
 }
 
@@ -101,24 +101,24 @@ pub(in crate::kernel) fn s3<W: Lut3>(input: [W; 6]) -> [W; 4] {
 #[inline(always)]
 pub(in crate::kernel) fn s4<W: Lut3>(input: [W; 6]) -> [W; 4] {
     let [n0, n1, n2, n3, n4, n5] = input;
-    let n6 = W::lut3::<0x68>(n1, n3, n4);
-    let n7 = W::lut3::<0x6b>(n1, n3, n4);
-    let n8 = W::lut3::<0x56>(n1, n2, n7);
-    let n9 = W::lut3::<0x07>(n1, n4, n8);
-    let n10 = W::lut3::<0x94>(n2, n8, n9);
-    let n11 = W::lut3::<0xb2>(n2, n4, n10);
-    let n12 = W::lut3::<0xb5>(n0, n9, n11);
-    let n13 = W::lut3::<0x66>(n4, n6, n12);
-    let n14 = W::lut3::<0x08>(n3, n4, n13);
-    let n15 = W::lut3::<0xeb>(n3, n9, n13);
-    let n16 = W::lut3::<0x96>(n0, n10, n15);
-    let n17 = W::lut3::<0x7e>(n8, n15, n16);
-    let n18 = W::lut3::<0x29>(n9, n14, n17);
-    let n19 = W::lut3::<0xca>(n5, n13, n18);
-    let n20 = W::lut3::<0xa3>(n5, n13, n18);
-    let n21 = W::lut3::<0x63>(n0, n8, n11);
-    let n22 = W::lut3::<0x53>(n5, n16, n21);
-    let n23 = W::lut3::<0x3a>(n5, n16, n21);
+    let n6 = W::lut3::<0x68>(n4, n3, n1);
+    let n7 = W::lut3::<0x79>(n4, n3, n1);
+    let n8 = W::lut3::<0x1e>(n7, n2, n1);
+    let n9 = W::lut3::<0x15>(n8, n4, n1);
+    let n10 = W::lut3::<0x86>(n9, n8, n2);
+    let n11 = W::lut3::<0xb2>(n10, n4, n2);
+    let n12 = W::lut3::<0xa7>(n11, n9, n0);
+    let n13 = W::lut3::<0x3c>(n12, n6, n4);
+    let n14 = W::lut3::<0x40>(n13, n4, n3);
+    let n15 = W::lut3::<0xf9>(n13, n9, n3);
+    let n16 = W::lut3::<0x96>(n15, n10, n0);
+    let n17 = W::lut3::<0x7e>(n16, n15, n8);
+    let n18 = W::lut3::<0x61>(n17, n14, n9);
+    let n19 = W::lut3::<0xd8>(n18, n13, n5);
+    let n20 = W::lut3::<0xb1>(n18, n13, n5);
+    let n21 = W::lut3::<0x39>(n11, n8, n0);
+    let n22 = W::lut3::<0x27>(n16, n21, n5);
+    let n23 = W::lut3::<0x4e>(n16, n21, n5);
     [n19, n20, n22, n23]
 }
 
@@ -126,32 +126,32 @@ pub(in crate::kernel) fn s4<W: Lut3>(input: [W; 6]) -> [W; 4] {
 #[inline(always)]
 pub(in crate::kernel) fn s5<W: Lut3>(input: [W; 6]) -> [W; 4] {
     let [n0, n1, n2, n3, n4, n5] = input;
-    let n6 = W::lut3::<0x49>(n0, n2, n4);
-    let n7 = W::lut3::<0x8f>(n0, n5, n6);
-    let n8 = W::lut3::<0x96>(n1, n4, n7);
-    let n9 = W::lut3::<0x67>(n0, n2, n5);
-    let n10 = W::lut3::<0xb1>(n0, n4, n9);
-    let n11 = W::lut3::<0x71>(n1, n6, n10);
-    let n12 = W::lut3::<0x58>(n1, n8, n10);
-    let n13 = W::lut3::<0x79>(n9, n11, n12);
-    let n14 = W::lut3::<0x17>(n5, n6, n13);
-    let n15 = W::lut3::<0xa9>(n2, n8, n14);
-    let n16 = W::lut3::<0x96>(n1, n5, n6);
-    let n17 = W::lut3::<0x0b>(n12, n14, n15);
-    let n18 = W::lut3::<0x47>(n10, n16, n17);
-    let n19 = W::lut3::<0x9a>(n2, n8, n18);
-    let n20 = W::lut3::<0xc6>(n3, n15, n19);
-    let n21 = W::lut3::<0xa6>(n3, n13, n16);
-    let n22 = W::lut3::<0x52>(n5, n6, n8);
-    let n23 = W::lut3::<0xb6>(n3, n4, n22);
-    let n24 = W::lut3::<0x2a>(n2, n4, n23);
-    let n25 = W::lut3::<0x38>(n6, n9, n15);
-    let n26 = W::lut3::<0x6a>(n1, n24, n25);
-    let n27 = W::lut3::<0xec>(n4, n10, n11);
-    let n28 = W::lut3::<0x6c>(n3, n26, n27);
-    let n29 = W::lut3::<0x3b>(n12, n24, n28);
-    let n30 = W::lut3::<0xe5>(n5, n26, n29);
-    let n31 = W::lut3::<0x93>(n3, n17, n30);
+    let n6 = W::lut3::<0x49>(n4, n2, n0);
+    let n7 = W::lut3::<0xd5>(n6, n5, n0);
+    let n8 = W::lut3::<0x96>(n7, n4, n1);
+    let n9 = W::lut3::<0x3d>(n5, n2, n0);
+    let n10 = W::lut3::<0xa3>(n9, n4, n0);
+    let n11 = W::lut3::<0x2b>(n10, n6, n1);
+    let n12 = W::lut3::<0x62>(n8, n10, n1);
+    let n13 = W::lut3::<0x6b>(n12, n11, n9);
+    let n14 = W::lut3::<0x17>(n13, n6, n5);
+    let n15 = W::lut3::<0xe1>(n14, n8, n2);
+    let n16 = W::lut3::<0x96>(n6, n5, n1);
+    let n17 = W::lut3::<0x51>(n15, n14, n12);
+    let n18 = W::lut3::<0x1d>(n17, n16, n10);
+    let n19 = W::lut3::<0xd2>(n18, n8, n2);
+    let n20 = W::lut3::<0x9c>(n19, n15, n3);
+    let n21 = W::lut3::<0x9c>(n13, n16, n3);
+    let n22 = W::lut3::<0x1a>(n8, n6, n5);
+    let n23 = W::lut3::<0xb6>(n22, n4, n3);
+    let n24 = W::lut3::<0x70>(n23, n4, n2);
+    let n25 = W::lut3::<0x62>(n15, n9, n6);
+    let n26 = W::lut3::<0x78>(n25, n24, n1);
+    let n27 = W::lut3::<0xec>(n11, n10, n4);
+    let n28 = W::lut3::<0x78>(n26, n27, n3);
+    let n29 = W::lut3::<0x73>(n28, n24, n12);
+    let n30 = W::lut3::<0xad>(n29, n26, n5);
+    let n31 = W::lut3::<0x93>(n30, n17, n3);
     [n20, n21, n31, n28]
 }
 
@@ -159,29 +159,29 @@ pub(in crate::kernel) fn s5<W: Lut3>(input: [W; 6]) -> [W; 4] {
 #[inline(always)]
 pub(in crate::kernel) fn s6<W: Lut3>(input: [W; 6]) -> [W; 4] {
     let [n0, n1, n2, n3, n4, n5] = input;
-    let n6 = W::lut3::<0x96>(n0, n1, n5);
-    let n7 = W::lut3::<0x53>(n0, n4, n6);
-    let n8 = W::lut3::<0x6d>(n1, n4, n7);
-    let n9 = W::lut3::<0xd7>(n1, n4, n8);
-    let n10 = W::lut3::<0x79>(n0, n1, n3);
-    let n11 = W::lut3::<0x74>(n0, n6, n10);
-    let n12 = W::lut3::<0xc3>(n3, n6, n11);
-    let n13 = W::lut3::<0xac>(n4, n11, n12);
-    let n14 = W::lut3::<0x65>(n4, n11, n12);
-    let n15 = W::lut3::<0x17>(n1, n6, n14);
-    let n16 = W::lut3::<0xa6>(n2, n8, n14);
-    let n17 = W::lut3::<0x9c>(n3, n4, n15);
-    let n18 = W::lut3::<0xd7>(n0, n3, n8);
-    let n19 = W::lut3::<0x6a>(n0, n16, n18);
-    let n20 = W::lut3::<0xd0>(n2, n7, n19);
-    let n21 = W::lut3::<0x69>(n12, n17, n20);
-    let n22 = W::lut3::<0xb0>(n15, n16, n21);
-    let n23 = W::lut3::<0xe3>(n2, n13, n22);
-    let n24 = W::lut3::<0x5d>(n9, n12, n23);
-    let n25 = W::lut3::<0xa2>(n3, n19, n21);
-    let n26 = W::lut3::<0x7a>(n10, n14, n25);
-    let n27 = W::lut3::<0x4c>(n2, n18, n26);
-    let n28 = W::lut3::<0x5b>(n7, n26, n27);
+    let n6 = W::lut3::<0x96>(n5, n1, n0);
+    let n7 = W::lut3::<0x1b>(n6, n4, n0);
+    let n8 = W::lut3::<0x6d>(n7, n4, n1);
+    let n9 = W::lut3::<0x9f>(n8, n4, n1);
+    let n10 = W::lut3::<0x6b>(n3, n1, n0);
+    let n11 = W::lut3::<0x2e>(n10, n6, n0);
+    let n12 = W::lut3::<0x99>(n11, n6, n3);
+    let n13 = W::lut3::<0xe4>(n12, n11, n4);
+    let n14 = W::lut3::<0x2d>(n12, n11, n4);
+    let n15 = W::lut3::<0x17>(n14, n6, n1);
+    let n16 = W::lut3::<0xb4>(n14, n8, n2);
+    let n17 = W::lut3::<0xc6>(n15, n4, n3);
+    let n18 = W::lut3::<0x9f>(n8, n3, n0);
+    let n19 = W::lut3::<0x6c>(n16, n18, n0);
+    let n20 = W::lut3::<0x8a>(n19, n7, n2);
+    let n21 = W::lut3::<0x69>(n20, n17, n12);
+    let n22 = W::lut3::<0xa2>(n21, n16, n15);
+    let n23 = W::lut3::<0xb9>(n22, n13, n2);
+    let n24 = W::lut3::<0x2f>(n23, n9, n12);
+    let n25 = W::lut3::<0xb0>(n21, n19, n3);
+    let n26 = W::lut3::<0x7a>(n25, n14, n10);
+    let n27 = W::lut3::<0x4c>(n26, n18, n2);
+    let n28 = W::lut3::<0x5b>(n27, n26, n7);
     [n24, n21, n16, n28]
 }
 
@@ -189,29 +189,29 @@ pub(in crate::kernel) fn s6<W: Lut3>(input: [W; 6]) -> [W; 4] {
 #[inline(always)]
 pub(in crate::kernel) fn s7<W: Lut3>(input: [W; 6]) -> [W; 4] {
     let [n0, n1, n2, n3, n4, n5] = input;
-    let n6 = W::lut3::<0x69>(n0, n2, n5);
-    let n7 = W::lut3::<0xc9>(n2, n3, n6);
-    let n8 = W::lut3::<0x27>(n0, n3, n4);
-    let n9 = W::lut3::<0x59>(n0, n7, n8);
-    let n10 = W::lut3::<0x1e>(n2, n5, n9);
-    let n11 = W::lut3::<0x36>(n5, n9, n10);
-    let n12 = W::lut3::<0x2c>(n6, n7, n11);
-    let n13 = W::lut3::<0xc9>(n0, n2, n12);
-    let n14 = W::lut3::<0xa9>(n3, n9, n13);
-    let n15 = W::lut3::<0x22>(n4, n11, n14);
-    let n16 = W::lut3::<0x34>(n4, n6, n15);
-    let n17 = W::lut3::<0x96>(n7, n10, n16);
-    let n18 = W::lut3::<0xc1>(n1, n8, n17);
-    let n19 = W::lut3::<0xde>(n3, n14, n18);
-    let n20 = W::lut3::<0x79>(n1, n17, n19);
-    let n21 = W::lut3::<0x7c>(n3, n4, n13);
-    let n22 = W::lut3::<0xae>(n0, n12, n16);
-    let n23 = W::lut3::<0x13>(n0, n18, n22);
-    let n24 = W::lut3::<0x4e>(n21, n16, n23);
-    let n25 = W::lut3::<0x65>(n1, n15, n24);
-    let n26 = W::lut3::<0x85>(n18, n19, n22);
-    let n27 = W::lut3::<0xb5>(n3, n7, n16);
-    let n28 = W::lut3::<0x9a>(n1, n11, n27);
+    let n6 = W::lut3::<0x69>(n5, n2, n0);
+    let n7 = W::lut3::<0xc9>(n6, n3, n2);
+    let n8 = W::lut3::<0x35>(n4, n3, n0);
+    let n9 = W::lut3::<0x63>(n7, n8, n0);
+    let n10 = W::lut3::<0x56>(n9, n5, n2);
+    let n11 = W::lut3::<0x36>(n10, n9, n5);
+    let n12 = W::lut3::<0x64>(n11, n7, n6);
+    let n13 = W::lut3::<0xc9>(n12, n2, n0);
+    let n14 = W::lut3::<0xe1>(n13, n9, n3);
+    let n15 = W::lut3::<0x30>(n14, n11, n4);
+    let n16 = W::lut3::<0x26>(n15, n6, n4);
+    let n17 = W::lut3::<0x96>(n16, n10, n7);
+    let n18 = W::lut3::<0x89>(n17, n8, n1);
+    let n19 = W::lut3::<0xde>(n18, n14, n3);
+    let n20 = W::lut3::<0x6b>(n19, n17, n1);
+    let n21 = W::lut3::<0x6e>(n13, n4, n3);
+    let n22 = W::lut3::<0xf4>(n16, n12, n0);
+    let n23 = W::lut3::<0x07>(n18, n22, n0);
+    let n24 = W::lut3::<0x5c>(n23, n16, n21);
+    let n25 = W::lut3::<0x2d>(n24, n15, n1);
+    let n26 = W::lut3::<0x91>(n19, n18, n22);
+    let n27 = W::lut3::<0xa7>(n16, n7, n3);
+    let n28 = W::lut3::<0xd2>(n27, n11, n1);
     [n20, n25, n26, n28]
 }
 
@@ -219,26 +219,26 @@ pub(in crate::kernel) fn s7<W: Lut3>(input: [W; 6]) -> [W; 4] {
 #[inline(always)]
 pub(in crate::kernel) fn s8<W: Lut3>(input: [W; 6]) -> [W; 4] {
     let [n0, n1, n2, n3, n4, n5] = input;
-    let n6 = W::lut3::<0x1f>(n0, n3, n4);
-    let n7 = W::lut3::<0x68>(n1, n2, n6);
-    let n8 = W::lut3::<0x69>(n3, n4, n7);
-    let n9 = W::lut3::<0x69>(n0, n2, n4);
-    let n10 = W::lut3::<0x6c>(n4, n8, n9);
-    let n11 = W::lut3::<0x0d>(n1, n4, n10);
-    let n12 = W::lut3::<0xf2>(n4, n9, n11);
-    let n13 = W::lut3::<0xd8>(n7, n10, n12);
-    let n14 = W::lut3::<0xa6>(n2, n11, n13);
-    let n15 = W::lut3::<0x0d>(n3, n5, n14);
-    let n16 = W::lut3::<0xe1>(n9, n10, n15);
-    let n17 = W::lut3::<0xa9>(n5, n6, n16);
-    let n18 = W::lut3::<0x1e>(n14, n16, n17);
-    let n19 = W::lut3::<0x78>(n8, n11, n13);
-    let n20 = W::lut3::<0xa3>(n5, n18, n19);
-    let n21 = W::lut3::<0x96>(n5, n17, n18);
-    let n22 = W::lut3::<0x69>(n0, n12, n13);
-    let n23 = W::lut3::<0xed>(n6, n11, n19);
-    let n24 = W::lut3::<0x1b>(n6, n21, n23);
-    let n25 = W::lut3::<0x93>(n5, n22, n24);
-    let n26 = W::lut3::<0x35>(n5, n18, n19);
+    let n6 = W::lut3::<0x57>(n4, n3, n0);
+    let n7 = W::lut3::<0x68>(n6, n2, n1);
+    let n8 = W::lut3::<0x69>(n7, n4, n3);
+    let n9 = W::lut3::<0x69>(n4, n2, n0);
+    let n10 = W::lut3::<0x78>(n8, n9, n4);
+    let n11 = W::lut3::<0x45>(n10, n4, n1);
+    let n12 = W::lut3::<0xba>(n11, n9, n4);
+    let n13 = W::lut3::<0xca>(n12, n10, n7);
+    let n14 = W::lut3::<0xb4>(n13, n11, n2);
+    let n15 = W::lut3::<0x45>(n14, n5, n3);
+    let n16 = W::lut3::<0xa9>(n15, n10, n9);
+    let n17 = W::lut3::<0xe1>(n16, n6, n5);
+    let n18 = W::lut3::<0x56>(n17, n16, n14);
+    let n19 = W::lut3::<0x6a>(n13, n11, n8);
+    let n20 = W::lut3::<0x8d>(n18, n19, n5);
+    let n21 = W::lut3::<0x96>(n18, n17, n5);
+    let n22 = W::lut3::<0x69>(n13, n12, n0);
+    let n23 = W::lut3::<0xed>(n19, n11, n6);
+    let n24 = W::lut3::<0x47>(n21, n23, n6);
+    let n25 = W::lut3::<0x93>(n24, n22, n5);
+    let n26 = W::lut3::<0x1b>(n18, n19, n5);
     [n20, n21, n25, n26]
 }

@@ -11,6 +11,8 @@
 //! function compiled for its instruction set; left behind in a function of its own, the same code is correct and fifty
 //! times slower.
 
+use core::mem::MaybeUninit;
+
 use super::des::Halves;
 use super::sbox_lut2;
 use crate::card::{Cvv, PackedCard};
@@ -33,16 +35,20 @@ pub(in crate::kernel) trait Word: Copy {
     /// `!self & other`.
     fn andn(self, other: Self) -> Self;
 
+    /// The XOR of three; fastest if `self` is the last to be computed.
     #[inline(always)]
     fn xor3(self, b: Self, c: Self) -> Self {
         self.xor(b).xor(c)
     }
 
-    /// `ones` where `self` is set, `zeros` elsewhere.
+    /// `ones` where `self` is set, `zeros` elsewhere; fastest if `zeros` is the last to be computed.
     #[inline(always)]
     fn select(self, ones: Self, zeros: Self) -> Self {
         ones.xor(zeros).and(self).xor(zeros)
     }
+
+    /// The bit of the last lane, 0 or 1.
+    fn last(self) -> u8;
 
     /// S-box number `BOX` (from 0), some outputs complemented as [`sbox_lut2::INVERTED`] says.
     #[inline(always)]
@@ -61,12 +67,12 @@ pub(in crate::kernel) trait Word: Copy {
 
     /// Transposes up to `CARDS` cards into the planes of their two blocks, after DES's initial permutation; lanes without
     /// a card get `filler`.
-    fn pack(
+    fn pack<'a>(
         isa: Self::Isa,
         cards: &[PackedCard],
         filler: &PackedCard,
-        blocks: &mut [Halves<Self>; 2],
-    );
+        blocks: &'a mut MaybeUninit<[Halves<Self>; 2]>,
+    ) -> &'a mut [Halves<Self>; 2];
 
     /// Transposes digits (the first digit first, each most significant bit first) into one value per card of `out`, and
     /// returns the value of the last lane of the pass. `spare` is scratch.
@@ -80,6 +86,6 @@ pub(in crate::kernel) trait Word: Copy {
 
 /// A word with an instruction for any function of three bits.
 pub(in crate::kernel) trait Lut3: Word {
-    /// Bit `a << 2 | b << 1 | c` of `TABLE`.
+    /// Bit `a << 2 | b << 1 | c` of `TABLE`; fastest if `a` is the last to be computed.
     fn lut3<const TABLE: i32>(a: Self, b: Self, c: Self) -> Self;
 }
