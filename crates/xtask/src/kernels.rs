@@ -198,29 +198,42 @@ fn disassemble(binary: &Path) -> Result<BTreeMap<String, Vec<String>>, String> {
     let slots = slots(binary, &text)?;
     let mut functions = BTreeMap::new();
     let mut current: Option<&mut Vec<String>> = None;
+    // Where a register that is called through was loaded from.
+    let mut loaded = BTreeMap::new();
     for line in text.lines() {
         if let Some((_, name)) = header(line) {
             current = name
                 .starts_with("cvv2::kernel::")
                 .then(|| functions.entry(name.to_owned()).or_insert_with(Vec::new));
+            loaded.clear();
         } else if let (Some(code), Some((_, instruction))) = (&mut current, line.split_once(":\t"))
         {
-            code.push(readable(instruction, &slots));
+            let slot = slot(instruction).and_then(|slot| slots.get(slot));
+            if let (Some(callee), Some((_, register))) = (slot, instruction.split_once("(%rip),")) {
+                let register = register.split_whitespace().next().unwrap_or_default();
+                loaded.insert(register.to_owned(), callee.clone());
+            }
+            code.push(readable(instruction, slot, &loaded));
         }
     }
     Ok(functions)
 }
 
+/// The address that `0x1234(%rip)` stands for, which objdump gives as a comment.
+fn slot(instruction: &str) -> Option<&str> {
+    instruction.split_once("# ").and_then(|(_, at)| at.split_whitespace().next())
+}
+
 /// An instruction with single blanks; of a call, `call` and the callee's name.
-fn readable(instruction: &str, slots: &BTreeMap<String, String>) -> String {
+fn readable(instruction: &str, slot: Option<&String>, loaded: &BTreeMap<String, String>) -> String {
+    let words: Vec<_> = instruction.split_whitespace().collect();
     if !instruction.starts_with("call") {
-        return instruction.split_whitespace().collect::<Vec<_>>().join(" ");
+        return words.join(" ");
     }
-    // Through the global offset table: `call *0x1234(%rip)  # 5678 <…>`.
-    let slot = instruction.split_once("# ").and_then(|(_, at)| at.split_whitespace().next());
-    let through_slot = slot.and_then(|slot| slots.get(slot));
+    let register = words.get(1).and_then(|target| loaded.get(target.trim_start_matches('*')));
     let direct = instruction.split_once('<').map(|(_, name)| name.trim_end_matches('>'));
-    format!("call <{}>", through_slot.map(String::as_str).or(direct).unwrap_or(instruction))
+    let callee = slot.or(register).map(String::as_str).or(direct);
+    format!("call <{}>", callee.unwrap_or(instruction))
 }
 
 /// `0000000000001234 <name>:`
@@ -240,7 +253,7 @@ fn slots(binary: &Path, disassembly: &str) -> Result<BTreeMap<String, String>, S
         let mut words = line.split_whitespace();
         let (address, _, target) = (words.next()?, words.next()?, words.next()?);
         let name = match target.strip_prefix("*ABS*+0x") {
-            Some(function) => names.get(function)?,
+            Some(function) => names.get(function.trim_start_matches('0'))?,
             None => target,
         };
         Some((address.trim_start_matches('0').to_owned(), name.to_owned()))
