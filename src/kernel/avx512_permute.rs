@@ -6,7 +6,6 @@
 use super::avx512::HasAvx512;
 use super::fips::{self, RoundKeys};
 use super::known::KnownAnswer;
-use super::material::KeyMaterial;
 use super::permute::{self, ByteLanes, Fetched, PermuteKey, RoundTables, State};
 use super::routes::{POSITION, WIRED, scattered};
 use crate::card::{Cvv, PackedCard};
@@ -49,19 +48,6 @@ pub(super) fn pass(
     }
 }
 
-/// What has changed in the tables since the key was loaded; zero if nothing has.
-#[must_use]
-pub(super) fn faults(_: HasAvx512, key: &KeyMaterial) -> u64 {
-    // SAFETY: the witness.
-    unsafe { faults_entry(key) }
-}
-
-#[inline(never)]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,gfni,bmi2,popcnt")]
-fn faults_entry(key: &KeyMaterial) -> u64 {
-    key.permute_faults()
-}
-
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,gfni,bmi2,popcnt")]
 fn expand_entry(into: &mut PermuteKey, a: &[u8; 8], b: &[u8; 8]) {
@@ -75,6 +61,7 @@ fn expand_entry(into: &mut PermuteKey, a: &[u8; 8], b: &[u8; 8]) {
         fold(tables, round);
     }
     rounds.zeroize();
+    into.seal();
 }
 
 /// `tables[t][i] = WIRED[t][i ^ round[t]]`, by a permutation in registers: no address depends on the key.
@@ -101,12 +88,12 @@ fn few(
     out: &mut [Cvv],
 ) -> u64 {
     let [first, second] = pack_few(cards, known.card());
-    let state = permute::chain(InEntry(()), key, first, &second);
+    let (state, fold) = permute::chain(InEntry(()), key, first, &second);
     let blocks = unpack_few(&state);
     for (cvv, &block) in out.iter_mut().zip(&blocks) {
         cvv.set_bits(leading(decimal(block), digits));
     }
-    known.mismatch(blocks[3], decimal(blocks[3]))
+    known.mismatch(blocks[3], decimal(blocks[3])) | fold ^ key.fold()
 }
 
 #[inline(never)]
@@ -119,12 +106,12 @@ fn half(
     out: &mut [Cvv],
 ) -> u64 {
     let [first, second] = pack(cards, known.card(), 32);
-    let state = permute::chain(InEntry(()), key, low(&first), &low(&second));
+    let (state, fold) = permute::chain(InEntry(()), key, low(&first), &low(&second));
     let blocks = unpack(&wide(&state));
     for (cvv, &block) in out.iter_mut().zip(&blocks) {
         cvv.set_bits(leading(decimal(block), digits));
     }
-    known.mismatch(blocks[31], decimal(blocks[31]))
+    known.mismatch(blocks[31], decimal(blocks[31])) | fold ^ key.fold()
 }
 
 #[inline(never)]
@@ -137,12 +124,12 @@ fn full(
     out: &mut [Cvv],
 ) -> u64 {
     let [first, second] = pack(cards, known.card(), 64);
-    let state = permute::chain(InEntry(()), key, first, &second);
+    let (state, fold) = permute::chain(InEntry(()), key, first, &second);
     let blocks = unpack(&state);
     for (cvv, &block) in out.iter_mut().zip(&blocks) {
         cvv.set_bits(leading(decimal(block), digits));
     }
-    known.mismatch(blocks[63], decimal(blocks[63]))
+    known.mismatch(blocks[63], decimal(blocks[63])) | fold ^ key.fold()
 }
 
 /// The first `digits` of sixteen.
@@ -399,6 +386,14 @@ fn anew<T>(reference: &T) -> &T {
     }
 }
 
+/// The XOR of all words.
+#[inline(always)]
+fn fold_words(bytes: &[u8]) -> u64 {
+    bytes.as_chunks::<8>().0.iter().fold(0, |all, word| all ^ u64::from_le_bytes(*word))
+}
+
+/// `vpternlog`: the XOR of the operands.
+const XOR_OF_THREE: i32 = 0x96;
 /// `vpternlog`: the first operand where the third is set, the second elsewhere.
 const CHOOSE: i32 = 0xE4;
 /// The first operand, XOR the second where the third is set.
@@ -441,6 +436,16 @@ impl ByteLanes for Zmm {
     #[inline(always)]
     fn xor(a: Self, b: Self) -> Self {
         Self(unsafe { _mm512_xor_si512(a.0, b.0) })
+    }
+    #[inline(always)]
+    fn fold(sum: Self, table: &[u8; 64]) -> Self {
+        Self::xor(sum, Self::load(table))
+    }
+    #[inline(always)]
+    fn folded(self) -> u64 {
+        let mut bytes = [0; 64];
+        self.store(&mut bytes);
+        fold_words(&bytes)
     }
 }
 
@@ -489,6 +494,22 @@ impl ByteLanes for Ymm {
     #[inline(always)]
     fn xor(a: Self, b: Self) -> Self {
         Self(unsafe { _mm256_xor_si256(a.0, b.0) })
+    }
+    #[inline(always)]
+    fn fold(sum: Self, table: &[u8; 64]) -> Self {
+        // SAFETY: a vector proves that the code is inlined into an entry with these features.
+        unsafe {
+            let low = _mm256_loadu_si256(table.as_ptr().cast());
+            let high = _mm256_loadu_si256(table.as_ptr().add(32).cast());
+            Self(_mm256_ternarylogic_epi64::<XOR_OF_THREE>(sum.0, low, high))
+        }
+    }
+    #[inline(always)]
+    fn folded(self) -> u64 {
+        let mut bytes = [0; 32];
+        // SAFETY: as above; the place has 32 bytes.
+        unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), self.0) }
+        fold_words(&bytes)
     }
 }
 

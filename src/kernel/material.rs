@@ -34,15 +34,13 @@ pub(crate) struct KeyMaterial {
 ///
 /// A known answer proves that a pass computes. It does not prove that a look-up table is whole, of
 /// which one card reads one entry in 64, nor a mask, of which one card reads one bit. A fold does, and
-/// is compared after the passes that read the form.
+/// is compared after the passes that read the form. (The byte-lane engine's is in its own form.)
 #[derive(Default)]
 struct Folds {
     bitslice: u64,
     portable: u64,
     #[cfg(target_arch = "x86_64")]
     row: u64,
-    #[cfg(target_arch = "x86_64")]
-    permute: u64,
 }
 
 impl KeyMaterial {
@@ -73,8 +71,6 @@ impl KeyMaterial {
             portable: self.portable.fold(),
             #[cfg(target_arch = "x86_64")]
             row: self.row.fold(),
-            #[cfg(target_arch = "x86_64")]
-            permute: self.permute.fold(),
         };
         learn_known_answer(self);
         zeroize_stack::<BULK_STACK>();
@@ -150,12 +146,6 @@ impl KeyMaterial {
     pub(super) fn row_faults(&self) -> u64 {
         self.row.fold() ^ self.folds.row
     }
-
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    pub(super) fn permute_faults(&self) -> u64 {
-        self.permute.fold() ^ self.folds.permute
-    }
 }
 
 #[inline(never)]
@@ -195,7 +185,6 @@ impl Drop for KeyMaterial {
             self.row.zeroize();
             self.permute.zeroize();
             self.folds.row.zeroize();
-            self.folds.permute.zeroize();
         }
         self.folds.bitslice.zeroize();
         self.folds.portable.zeroize();

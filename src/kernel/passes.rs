@@ -34,9 +34,9 @@ pub(super) trait Engine: Copy {
 }
 
 /// Bytes of stack that small passes may use; wiping them takes some tens of nanoseconds a call.
-const SMALL_STACK: usize = 8 << 10;
+const SMALL_STACK: usize = 4 << 10;
 /// Bytes of stack that bulk passes may use; wiping them takes about a microsecond a call.
-pub(super) const BULK_STACK: usize = 64 << 10;
+pub(super) const BULK_STACK: usize = 32 << 10;
 
 /// Computes all cards, and whether every pass proved itself.
 pub(super) fn run<E: Engine>(

@@ -42,6 +42,10 @@ pub(super) trait ByteLanes: Copy {
     fn xor_elsewhere(a: Self, b: Self, mask: Self) -> Self;
     /// `a ^ b`.
     fn xor(a: Self, b: Self) -> Self;
+    /// `sum`, XOR the bytes of a table.
+    fn fold(sum: Self, table: &[u8; 64]) -> Self;
+    /// The XOR of the vector's words.
+    fn folded(self) -> u64;
 }
 
 /// The S-box tables of one round.
@@ -55,33 +59,41 @@ pub(super) type RoundTables = [[u8; 64]; 8];
 pub(super) struct PermuteKey {
     pub(super) encrypt_a: [RoundTables; 16],
     pub(super) decrypt_b: [RoundTables; 16],
+    /// The XOR of all tables, as they were made.
+    fold: [u64; 8],
 }
 
 impl Zeroize for PermuteKey {
     fn zeroize(&mut self) {
         self.encrypt_a.as_flattened_mut().as_flattened_mut().zeroize();
         self.decrypt_b.as_flattened_mut().as_flattened_mut().zeroize();
+        self.fold.zeroize();
     }
 }
 
 impl PermuteKey {
-    /// The exclusive-or of all words.
+    /// Takes down the XOR of all tables, once they are made.
     #[inline(always)]
-    pub(super) fn fold(&self) -> u64 {
-        let mut lanes = [0; 8];
+    pub(super) fn seal(&mut self) {
+        self.fold = [0; 8];
         for table in self.encrypt_a.as_flattened().iter().chain(self.decrypt_b.as_flattened()) {
-            for (lane, word) in lanes.iter_mut().zip(table.as_chunks::<8>().0) {
+            for (lane, word) in self.fold.iter_mut().zip(table.as_chunks::<8>().0) {
                 *lane ^= u64::from_le_bytes(*word);
             }
         }
-        lanes.into_iter().fold(0, |all, lane| all ^ lane)
+    }
+
+    /// What a sum of all words that were read has to be.
+    #[inline(always)]
+    pub(super) fn fold(&self) -> u64 {
+        self.fold.iter().fold(0, |all, word| all ^ word)
     }
 }
 
 impl Default for PermuteKey {
     /// A key to be filled in place; it computes nothing of use before.
     fn default() -> Self {
-        Self { encrypt_a: [[[0; 64]; 8]; 16], decrypt_b: [[[0; 64]; 8]; 16] }
+        Self { encrypt_a: [[[0; 64]; 8]; 16], decrypt_b: [[[0; 64]; 8]; 16], fold: [0; 8] }
     }
 }
 
@@ -97,16 +109,21 @@ pub(super) struct State<V> {
 /// The final permutation of one DES and the initial one of the next cancel, so what passes between them is the swap of
 /// the halves that ends a DES. `second` is the second block after its initial permutation; the result is `R16 || L16`
 /// before the final one.
+///
+/// Beside it, the XOR of all words that were read of the tables: each table of `E_A` three times, each
+/// of `D_B` once, so it is [`PermuteKey::fold`] unless a bit of them has flipped. A known answer alone
+/// would prove one entry in 64. The rounds wait for their look-ups, and the sum fills the gaps.
 #[inline(always)]
 pub(super) fn chain<V: ByteLanes>(
     witness: V::Witness,
     key: &PermuteKey,
     first: State<V>,
     second: &State<V>,
-) -> State<V> {
+) -> (State<V>, u64) {
     let masks = Masks::new(witness);
     let again = V::again(key);
-    let mut state = des(&masks, &key.encrypt_a, &again.encrypt_a, first);
+    let mut sum = V::splat(witness, 0);
+    let mut state = des(&masks, &key.encrypt_a, &again.encrypt_a, first, &mut sum);
     for t in 0..8 {
         state.left[t] = V::xor(state.left[t], second.left[t]);
         state.right[t] = V::xor(state.right[t], second.right[t]);
@@ -116,9 +133,9 @@ pub(super) fn chain<V: ByteLanes>(
         (&key.decrypt_b, &again.decrypt_b),
         (&key.encrypt_a, &again.encrypt_a),
     ] {
-        state = des(&masks, rounds, again, state);
+        state = des(&masks, rounds, again, state, &mut sum);
     }
-    state
+    (state, sum.folded())
 }
 
 /// Sixteen rounds and the final swap.
@@ -128,11 +145,12 @@ fn des<V: ByteLanes>(
     rounds: &[RoundTables; 16],
     again: &[RoundTables; 16],
     state: State<V>,
+    sum: &mut V,
 ) -> State<V> {
     let State { mut left, mut right } = state;
     for i in 0..8 {
-        round(masks, &rounds[2 * i], &again[2 * i], &right, &mut left);
-        round(masks, &rounds[2 * i + 1], &again[2 * i + 1], &left, &mut right);
+        round(masks, &rounds[2 * i], &again[2 * i], &right, &mut left, sum);
+        round(masks, &rounds[2 * i + 1], &again[2 * i + 1], &left, &mut right, sum);
     }
     State { left: right, right: left }
 }
@@ -145,7 +163,11 @@ fn round<V: ByteLanes>(
     again: &RoundTables,
     right: &[V; 8],
     left: &mut [V; 8],
+    sum: &mut V,
 ) {
+    for table in tables {
+        *sum = V::fold(*sum, table);
+    }
     let fetched = V::fetched(&FETCHED);
     let any = right[0];
     let mut quads = [[any; 4]; 2];

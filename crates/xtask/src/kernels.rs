@@ -76,7 +76,6 @@ const ENTRIES: &[Entry] = &[
     small("avx512_permute::few", Width::Ymm, 24),
     small("avx512_permute::half", Width::Ymm, 24),
     small("avx512_permute::full", Width::Zmm, 24),
-    small("avx512_permute::faults_entry", Width::Zmm, 8),
     small("avx2_row::entry", Width::Ymm, 8),
     small("portable_row::pass", Width::Baseline, 8),
     small("portable_row::block", Width::Baseline, 8),

@@ -2,6 +2,7 @@
 
 mod ct;
 mod kernels;
+mod sbox;
 mod vectors;
 
 use std::process::ExitCode;
@@ -19,7 +20,8 @@ fn main() -> ExitCode {
         Some((task, words)) if task == "ct" => ct::run(words),
         Some((task, [])) if task == "kernels" => kernels::check(),
         Some((task, [])) if task == "vectors" => vectors::lint(),
-        _ => Err(USAGE.to_owned()),
+        Some((task, words)) if task == "sbox" => sbox::run(words.iter().cloned()),
+        _ => Err(format!("{USAGE}\n{}", sbox::USAGE)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
