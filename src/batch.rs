@@ -1,8 +1,8 @@
 //! Many cards: one key over several threads, and many keys in one batch.
 //!
 //! A kernel computes a pass of cards under one key, so cards of different keys are grouped by key
-//! before they are computed and their values put back in the order of the cards. No call allocates:
-//! what grouping needs is in a [`Grouping`] that the caller keeps.
+//! before they are computed and their values put back in the order of the cards. Starting threads
+//! allocates; no other call does: what grouping needs is in a [`Grouping`] that the caller keeps.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -87,8 +87,8 @@ pub struct Grouping {
 impl Grouping {
     /// How many cards are grouped at a time.
     ///
-    /// A larger window fills more passes where there are many keys, and takes more memory: 22 bytes a
-    /// card, 176 KiB in all, and 8 bytes for each key.
+    /// A larger window fills more passes where there are many keys, and takes more memory: 22 bytes
+    /// a card, 176 KiB in all, and 8 bytes for each key.
     pub const WINDOW: usize = 8192;
 
     /// Allocates the scratch memory.
@@ -136,10 +136,11 @@ impl Grouping {
         for ((cards, key_of), out) in windows {
             result = result.and_then(|()| self.window(keys, key_of, cards, length, out));
         }
-        for card in &mut self.cards {
+        let used = cards.len().min(Self::WINDOW);
+        for card in &mut self.cards[..used] {
             zeroize::Zeroize::zeroize(card);
         }
-        self.values.fill(Cvv::EMPTY);
+        self.values[..used].fill(Cvv::EMPTY);
         if result.is_err() {
             out.fill(Cvv::EMPTY);
         }

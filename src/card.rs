@@ -1,6 +1,6 @@
 //! Card data, parsed once: after that it is true.
 //!
-//! None of these types has a `Display`, all of them redact `Debug`, compare in constant time and are
+//! What holds card data has no `Display`, redacts `Debug`, compares in constant time and is
 //! wiped when dropped. Errors say where a value was wrong and why, never what it was.
 
 mod cvv;

@@ -20,6 +20,10 @@
     reason = "left behind in a function of its own, a vector intrinsic is a call: the same code is \
               correct and fifty times slower"
 )]
+#![cfg_attr(
+    not(all(target_arch = "x86_64", feature = "std")),
+    allow(dead_code, unused_imports, reason = "what vectors need; only `portable` is left")
+)]
 #![allow(
     clippy::cast_possible_truncation,
     reason = "kernels cut words into digits and bytes; a branch that checks would depend on them"
@@ -34,22 +38,22 @@ mod passes;
 mod portable;
 mod portable_row;
 pub(crate) mod reference;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
 mod routes;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
 #[allow(unsafe_code, reason = "AVX2 intrinsics, each behind the witness")]
 mod avx2;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
 #[allow(unsafe_code, reason = "AVX2 intrinsics, each behind the witness")]
 mod avx2_row;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
 #[allow(unsafe_code, reason = "AVX-512 intrinsics, each behind the witness")]
 mod avx512;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
 #[allow(unsafe_code, reason = "AVX-512 intrinsics, each behind the witness")]
 mod avx512_permute;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
 mod permute;
 
 #[cfg(test)]
@@ -57,9 +61,9 @@ mod tests;
 
 use core::fmt;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
 use self::avx2::HasAvx2;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
 use self::avx512::HasAvx512;
 pub(crate) use self::material::KeyMaterial;
 use crate::card::{Cvv, CvvLength, PackedCard};
@@ -68,14 +72,14 @@ use crate::card::{Cvv, CvvLength, PackedCard};
 ///
 /// | name | small calls | bulk | needs |
 /// |---|---|---|---|
-/// | `avx512` | byte lanes, 63 cards a pass | bitslice, 511 cards a pass | AVX-512 F, BW, VL, VBMI; GFNI, BMI2 |
+/// | `avx512` | byte lanes, 63 cards a pass | bitslice, 511 cards a pass | AVX-512 F, BW, VL, VBMI; GFNI, BMI2, POPCNT |
 /// | `avx2` | S-boxes side by side, one card | bitslice, 255 cards a pass | AVX2 |
 /// | `portable` | S-boxes side by side, one card | bitslice, 63 cards a pass | nothing |
 /// | `reference` | RustCrypto's `des` | the same | nothing |
 ///
-/// All but `reference` run the same instructions at the same addresses for every key and card.
-/// None allocates. Of a key they keep a fixed form of some 25 KiB; of cards nothing: what they use of
-/// the stack is zeroized before they return.
+/// All but `reference` run the same instructions at the same addresses for every key and card. No
+/// pass allocates. Of a key they keep a fixed form of some 25 KiB; of cards nothing: what they use
+/// of the stack is zeroized before they return.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Kernel(Choice);
 
@@ -83,9 +87,9 @@ pub struct Kernel(Choice);
 enum Choice {
     Reference,
     Portable,
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
     Avx2(HasAvx2),
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
     Avx512(HasAvx512),
 }
 
@@ -126,9 +130,9 @@ impl Kernel {
         match self.0 {
             Choice::Reference => "reference",
             Choice::Portable => "portable",
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", feature = "std"))]
             Choice::Avx2(_) => "avx2",
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", feature = "std"))]
             Choice::Avx512(_) => "avx512",
         }
     }
@@ -147,9 +151,9 @@ impl Kernel {
         let proven = match self.0 {
             Choice::Reference => reference::generate(key, cards, length, out),
             Choice::Portable => passes::run(portable::Portable, key, cards, length, out),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", feature = "std"))]
             Choice::Avx2(isa) => passes::run(isa, key, cards, length, out),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", feature = "std"))]
             Choice::Avx512(isa) => passes::run(isa, key, cards, length, out),
         };
         proven.then_some(Proof(()))

@@ -1,4 +1,5 @@
-//! Card verification values from a CVK pair: CVV, CVV2 and iCVV (CVC, CAV and CVN are the same sum).
+//! Card verification values from a CVK pair: CVV, CVV2 and iCVV (CVC, CAV and CVN are the same
+//! sum).
 //!
 //! The calculation is the schemes' two-key triple-DES one over PAN, expiry and service code; it is
 //! written out step by step in [`hazmat::Steps`]. The crate does no I/O, reads no clock, keeps no
@@ -30,8 +31,9 @@
 //!
 //! [`Pan`], [`Expiry`], [`ServiceCode`], [`Cvv`], [`PackedCard`] and [`CvkPair`] have no `Display`
 //! and no serialisation, print nothing of their content under `Debug`, compare in constant time and
-//! are zeroized when dropped. The only way to the digits is a method named `expose`, which is easy
-//! to search for. Key bytes cannot be read back at all.
+//! are zeroized when dropped. The digits of a PAN or a value are to be had by a method named
+//! `expose` only, which is easy to search for (and by [`hazmat`], under test keys). Key bytes
+//! cannot be read back at all.
 //!
 //! # The way through the crate
 //!

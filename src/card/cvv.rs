@@ -7,6 +7,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use super::{DigitsError, copy_digits};
+use crate::declassify::declassify;
 
 /// A card verification value: 1 to 5 decimal digits, three on every card scheme's cards.
 ///
@@ -20,8 +21,8 @@ use super::{DigitsError, copy_digits};
 /// assert_eq!(typed.expose().as_str(), "042");
 /// # Ok::<(), cvv2::CvvError>(())
 /// ```
-// Bits 0 to 19 are the digits in BCD, the last digit in the lowest nibble; bits 24 to 26 are how many
-// there are. Four bytes a value let a kernel store a whole vector of them at once.
+// Bits 0 to 19 are the digits in BCD, the last digit in the lowest nibble; bits 24 to 26 are how
+// many there are. Four bytes a value let a kernel store a whole vector of them at once.
 #[derive(Clone)]
 #[repr(transparent)]
 pub struct Cvv(u32);
@@ -73,6 +74,10 @@ impl Cvv {
     }
 
     /// As [`set_bits`](Self::set_bits).
+    #[cfg_attr(
+        not(all(target_arch = "x86_64", feature = "std")),
+        allow(dead_code, reason = "only vectors read values back")
+    )]
     #[inline]
     pub(crate) fn bits(&self) -> u32 {
         self.0
@@ -113,7 +118,7 @@ impl ConstantTimeEq for Cvv {
 
 impl PartialEq for Cvv {
     fn eq(&self, other: &Self) -> bool {
-        self.ct_eq(other).into()
+        declassify(self.ct_eq(other))
     }
 }
 

@@ -6,6 +6,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use super::{DigitsError, copy_digits};
+use crate::declassify::declassify;
 
 /// The month in which a card expires: a month 1 to 12 and a year 00 to 99 of the century.
 ///
@@ -102,7 +103,7 @@ impl ConstantTimeEq for Expiry {
 
 impl PartialEq for Expiry {
     fn eq(&self, other: &Self) -> bool {
-        self.ct_eq(other).into()
+        declassify(self.ct_eq(other))
     }
 }
 
@@ -123,8 +124,8 @@ impl Drop for Expiry {
 
 /// The order in which an issuer feeds the expiry into the calculation.
 ///
-/// Issuers differ, and whoever generates and whoever verifies must agree, so it is a property of the
-/// key and never guessed.
+/// Issuers differ, and whoever generates and whoever verifies must agree, so it is a property of
+/// the key and never guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "two numbers have two orders")]
 pub enum ExpiryOrder {

@@ -6,6 +6,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use super::{DigitsError, copy_digits};
+use crate::declassify::declassify;
 
 /// A primary account number (PAN): 12 to 19 decimal digits.
 ///
@@ -104,7 +105,7 @@ impl ConstantTimeEq for Pan {
 
 impl PartialEq for Pan {
     fn eq(&self, other: &Self) -> bool {
-        self.ct_eq(other).into()
+        declassify(self.ct_eq(other))
     }
 }
 

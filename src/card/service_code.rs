@@ -6,6 +6,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use super::{DigitsError, copy_digits};
+use crate::declassify::declassify;
 
 /// A service code: three decimal digits (ISO/IEC 7813), on the stripe after the expiry.
 ///
@@ -55,7 +56,7 @@ impl ConstantTimeEq for ServiceCode {
 
 impl PartialEq for ServiceCode {
     fn eq(&self, other: &Self) -> bool {
-        self.ct_eq(other).into()
+        declassify(self.ct_eq(other))
     }
 }
 

@@ -22,7 +22,6 @@ pub(super) struct HasAvx2(());
 
 impl HasAvx2 {
     /// The proof, if it holds.
-    #[cfg(feature = "std")]
     pub(super) fn detect() -> Option<Self> {
         std::is_x86_feature_detected!("avx2").then_some(Self(()))
     }
@@ -176,7 +175,8 @@ impl Lanes for Avx2 {
     #[inline(always)]
     fn load(_: HasAvx2, cards: &[PackedCard]) -> Self {
         let row: &[PackedCard; 2] = cards.try_into().expect("a row is two cards");
-        // SAFETY: the witness proves AVX2; two cards are 32 bytes, and the load asks for no alignment.
+        // SAFETY: the witness proves AVX2; two cards are 32 bytes, and the load asks for no
+        // alignment.
         Self(unsafe { _mm256_loadu_si256(row.as_ptr().cast()) })
     }
 
@@ -196,8 +196,8 @@ impl Lanes for Avx2 {
     #[inline(always)]
     fn store(self, values: &mut [Cvv]) {
         let row: &mut [Cvv; 8] = values.try_into().expect("a row is eight values");
-        // SAFETY: made from a witness, so there is AVX2; eight values are 32 bytes, any bits are a `Cvv`, and the store asks
-        // for no alignment.
+        // SAFETY: made from a witness, so there is AVX2; eight values are 32 bytes, any bits are a
+        // `Cvv`, and the store asks for no alignment.
         unsafe { _mm256_storeu_si256(row.as_mut_ptr().cast(), self.0) }
     }
 

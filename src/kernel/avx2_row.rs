@@ -1,14 +1,16 @@
 //! AVX2: one card at a time, its eight S-boxes side by side.
 //!
-//! A 128-bit lane holds two cards, the caller's and the known one, of eight bytes each: byte `t` has the six bits that
-//! meet S-box `t`, at the positions of [`routes`](super::routes). AVX2 can permute by 16-entry tables only, so an S-box is
-//! four of them, and a round is, for each of four pairs of boxes (one box a 128-bit lane):
+//! A 128-bit lane holds two cards, the caller's and the known one, of eight bytes each: byte `t`
+//! has the six bits that meet S-box `t`, at the positions of [`routes`](super::routes). AVX2 can
+//! permute by 16-entry tables only, so an S-box is four of them, and a round is, for each of four
+//! pairs of boxes (one box a 128-bit lane):
 //!
 //! 1. the box's six bits, copied to all eight bytes of their card;
-//! 2. four look-ups of 16 entries each. A `vpshufb` gives zero where the index byte is negative, so the look-up with
-//!    index − 16 q applies from entry 16 q on, and table `q` holds the difference between quarters `q` and `q − 1`;
-//! 3. one AND. Since each byte has got a copy, a mask of one bit in each byte delivers every wire to its target: `P` and
-//!    `E` cost no more than that, and the XOR of the eight boxes.
+//! 2. four look-ups of 16 entries each. A `vpshufb` gives zero where the index byte is negative, so
+//!    the look-up with index − 16 q applies from entry 16 q on, and table `q` holds the difference
+//!    between quarters `q` and `q − 1`;
+//! 3. one AND. Since each byte has got a copy, a mask of one bit in each byte delivers every wire
+//!    to its target: `P` and `E` cost no more than that, and the XOR of the eight boxes.
 //!
 //! The tables are public and the same for every key; no address depends on a card or a key.
 
@@ -22,7 +24,8 @@ use crate::card::{Cvv, PackedCard};
 use core::arch::x86_64::*;
 use zeroize::Zeroize;
 
-/// A key pair as this kernel reads it: 256 bytes. Round keys in wire form, eight bytes a round, in the order of use.
+/// A key pair as this kernel reads it: 256 bytes. Round keys in wire form, eight bytes a round, in
+/// the order of use.
 #[derive(Default)]
 pub(super) struct RowKey {
     encrypt_a: [u64; 16],
@@ -66,8 +69,8 @@ fn wire_form(round: &[u8; 8]) -> u64 {
     wires
 }
 
-/// The CVVs of `cards`, one pass each, of `digits` (1–5) digits, into `out`. Not zero if the known-answer card came out
-/// wrong in any pass: then nothing in `out` is to be used.
+/// The CVVs of `cards`, one pass each, of `digits` (1–5) digits, into `out`. Not zero if the
+/// known-answer card came out wrong in any pass: then nothing in `out` is to be used.
 ///
 /// # Panics
 /// If `out` is shorter than `cards`.
@@ -138,7 +141,8 @@ unsafe fn des(keys: &[u64; 16], mut left: __m256i, mut right: __m256i) -> (__m25
     unsafe {
         let mut index = _mm256_xor_si256(right, _mm256_set1_epi64x(keys[0].cast_signed()));
         for i in 0..16 {
-            // The next index without waiting for the next right half; after the last round it is of no use.
+            // The next index without waiting for the next right half; after the last round it is of
+            // no use.
             let next = _mm256_xor_si256(left, _mm256_set1_epi64x(keys[(i + 1) % 16].cast_signed()));
             let f = f(index);
             index = _mm256_xor_si256(next, f);
@@ -172,7 +176,8 @@ unsafe fn f(index: __m256i) -> __m256i {
     }
 }
 
-/// Single bits of `source`, brought together: bit `c` of every byte is the bit that `plan[c]` names, within the lane.
+/// Single bits of `source`, brought together: bit `c` of every byte is the bit that `plan[c]`
+/// names, within the lane.
 #[inline(always)]
 unsafe fn gather<const BITS: usize>(source: __m256i, plan: &[Pick; BITS]) -> __m256i {
     // SAFETY: the caller's.
@@ -275,12 +280,14 @@ static PACK: [Pick; 6] = {
     plan
 };
 
-/// From the wires of `R16` (low) and `L16` (high) to the block, its last byte first, of the card in each lane.
+/// From the wires of `R16` (low) and `L16` (high) to the block, its last byte first, of the card in
+/// each lane.
 static UNPACK: [Pick; 8] = {
     let mut plan = [Pick { byte: Bytes([0; 32]), bit: Bytes([0; 32]) }; 8];
     let mut i = 0;
     while i < 64 {
-        // Bit i of L || R comes from one of a box's own bits, e = 1 … 4, and belongs to bit IP[i] of the block.
+        // Bit i of L || R comes from one of a box's own bits, e = 1 … 4, and belongs to bit IP[i]
+        // of the block.
         let (half, t, e) = (i / 32, i % 32 / 4, i % 4 + 1);
         let to = IP[i] as usize - 1;
         let mut lane = 0;

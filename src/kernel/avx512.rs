@@ -18,14 +18,13 @@ use super::material::KeyMaterial;
 use super::passes::Engine;
 use crate::card::{Cvv, PackedCard};
 
-/// Proof that the machine has the AVX-512 features that the kernel of that name is made of: F, BW, VL
-/// and VBMI, and beside them GFNI, BMI2 and POPCNT. Every processor with the first four has the others.
+/// Proof that the machine has the AVX-512 features that the kernel of that name is made of: F, BW,
+/// VL and VBMI, and beside them GFNI, BMI2 and POPCNT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct HasAvx512(());
 
 impl HasAvx512 {
     /// The proof, if it holds.
-    #[cfg(feature = "std")]
     pub(super) fn detect() -> Option<Self> {
         let all = std::is_x86_feature_detected!("avx512f")
             && std::is_x86_feature_detected!("avx512bw")
@@ -216,9 +215,10 @@ impl Lut3 for Avx512 {
     }
 }
 
-/// `vpternlogd` with `a` in the place of its destination, which is why this is not the intrinsic: compilers take the three
-/// sources of that for interchangeable. On Zen 4 they are not: if the source in the destination's place is the last to be
-/// computed, the instruction issues at up to 1.75 a cycle, and at 1.0 if another one is.
+/// `vpternlogd` with `a` in the place of its destination, which is why this is not the intrinsic:
+/// compilers take the three sources of that for interchangeable. On Zen 4 they are not: if the
+/// source in the destination's place is the last to be computed, the instruction issues at up to
+/// 1.75 a cycle, and at 1.0 if another one is.
 #[target_feature(enable = "avx512f")]
 #[inline]
 fn ternary<const TABLE: i32>(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
@@ -249,26 +249,29 @@ impl Lanes for Avx512 {
         for number in 0..8 {
             for (byte, row) in pack::group(isa, cards, filler, number).into_iter().enumerate() {
                 let (half, at) = Halves::<Self>::place(byte % 8, number);
-                // SAFETY: two blocks of two halves of 32 planes follow each other, and `byte / 8`, `half` and `at` are numbers
-                // of theirs.
+                // SAFETY: two blocks of two halves of 32 planes follow each other, and `byte / 8`,
+                // `half` and `at` are numbers of theirs.
                 unsafe { to.add(byte / 8).cast::<Self>().add(32 * half + at).write(row) }
             }
         }
-        // SAFETY: 16 bytes of 8 groups have been written, each to a place of its own: all 128 planes.
+        // SAFETY: 16 bytes of 8 groups have been written, each to a place of its own: all 128
+        // planes.
         unsafe { blocks.assume_init_mut() }
     }
 
     #[inline(always)]
     fn load(_: HasAvx512, cards: &[PackedCard]) -> Self {
         let row: &[PackedCard; 4] = cards.try_into().expect("a row is four cards");
-        // SAFETY: the witness proves AVX-512F; four cards are 64 bytes, and the load asks for no alignment.
+        // SAFETY: the witness proves AVX-512F; four cards are 64 bytes, and the load asks for no
+        // alignment.
         Self(unsafe { _mm512_loadu_si512(row.as_ptr().cast()) })
     }
 
     #[inline(always)]
     fn load_padded(_: HasAvx512, cards: &[PackedCard], filler: &PackedCard) -> Self {
         let at = |index: usize| cards.get(index).unwrap_or(filler).blocks().as_ptr().cast();
-        // SAFETY: the witness proves AVX-512F; a card is 16 bytes, and the loads ask for no alignment.
+        // SAFETY: the witness proves AVX-512F; a card is 16 bytes, and the loads ask for no
+        // alignment.
         unsafe {
             let row = _mm512_castsi128_si512(_mm_loadu_si128(at(0)));
             let row = _mm512_inserti32x4::<1>(row, _mm_loadu_si128(at(1)));
@@ -286,8 +289,8 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn store(self, values: &mut [Cvv]) {
         let row: &mut [Cvv; 16] = values.try_into().expect("a row is sixteen values");
-        // SAFETY: made from a witness, so there is AVX-512F; sixteen values are 64 bytes, any bits are a `Cvv`, and the store
-        // asks for no alignment.
+        // SAFETY: made from a witness, so there is AVX-512F; sixteen values are 64 bytes, any bits
+        // are a `Cvv`, and the store asks for no alignment.
         unsafe { _mm512_storeu_si512(row.as_mut_ptr().cast(), self.0) }
     }
 

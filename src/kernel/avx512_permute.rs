@@ -1,9 +1,11 @@
 //! AVX-512 with VBMI and GFNI: small calls in byte lanes.
 //!
-//! A call of 1–3 cards packs and unpacks them in a single register and computes in the low lanes of 256-bit vectors;
-//! up to 31 cards fill those; 63 cards fill 512-bit ones. The last lane of each pass is the known-answer card's.
+//! A call of 1–3 cards packs and unpacks them in a single register and computes in the low lanes of
+//! 256-bit vectors; up to 31 cards fill those; 63 cards fill 512-bit ones. The last lane of each
+//! pass is the known-answer card's.
 
 use super::avx512::HasAvx512;
+use super::decimalize::leading;
 use super::fips::{self, RoundKeys};
 use super::known::KnownAnswer;
 use super::permute::{self, ByteLanes, Fetched, PermuteKey, RoundTables, State};
@@ -22,8 +24,8 @@ pub(super) fn expand(_: HasAvx512, into: &mut PermuteKey, a: &[u8; 8], b: &[u8; 
     unsafe { expand_entry(into, a, b) }
 }
 
-/// The CVVs of 1–[`CARDS_MAX`] `cards`, of `digits` (1–5) digits each, into `out`. Not zero if the known-answer card came
-/// out wrong: then nothing in `out` is to be used.
+/// The CVVs of 1–[`CARDS_MAX`] `cards`, of `digits` (1–5) digits each, into `out`. Not zero if the
+/// known-answer card came out wrong: then nothing in `out` is to be used.
 ///
 /// # Panics
 /// If `out` is shorter than `cards`, or `cards` is empty or longer than a pass.
@@ -64,7 +66,8 @@ fn expand_entry(into: &mut PermuteKey, a: &[u8; 8], b: &[u8; 8]) {
     into.seal();
 }
 
-/// `tables[t][i] = WIRED[t][i ^ round[t]]`, by a permutation in registers: no address depends on the key.
+/// `tables[t][i] = WIRED[t][i ^ round[t]]`, by a permutation in registers: no address depends on
+/// the key.
 #[inline(always)]
 fn fold(tables: &mut RoundTables, round: &[u8; 8]) {
     for t in 0..8 {
@@ -132,12 +135,6 @@ fn full(
     known.mismatch(blocks[63], decimal(blocks[63])) | fold ^ key.fold()
 }
 
-/// The first `digits` of sixteen.
-#[inline(always)]
-fn leading(decimal: u64, digits: u32) -> u32 {
-    (decimal >> (64 - 4 * digits)) as u32 | digits << 24
-}
-
 /// `dec`: the digits of `block` in order, then its letters minus 10.
 ///
 /// `pext` takes the same time for every operand on every machine that has AVX-512.
@@ -167,7 +164,8 @@ struct Zmm(__m512i);
 #[derive(Clone, Copy)]
 struct Ymm(__m256i);
 
-/// Both blocks of up to three cards and the known one, in every group of four lanes: known in the last.
+/// Both blocks of up to three cards and the known one, in every group of four lanes: known in the
+/// last.
 #[inline(always)]
 fn pack_few(cards: &[PackedCard], known: &PackedCard) -> [State<Ymm>; 2] {
     // SAFETY: inlined into an entry with these features; the mask admits the cards' bytes only.
@@ -401,7 +399,8 @@ const XOR_WHERE: i32 = 0x78;
 /// The first operand, XOR the second where the third is not set.
 const XOR_ELSEWHERE: i32 = 0xB4;
 
-// SAFETY, for both: a vector proves that the code is inlined into an entry with these features, as does the witness.
+// SAFETY, for both: a vector proves that the code is inlined into an entry with these features, as
+// does the witness.
 impl ByteLanes for Zmm {
     type Witness = InEntry;
 
@@ -452,8 +451,9 @@ impl ByteLanes for Zmm {
 impl ByteLanes for Ymm {
     type Witness = InEntry;
 
-    /// Without this the compiler sees that two 32-byte halves are one 64-byte table, and turns the 256-bit two-table
-    /// permutation into a 512-bit one of half the throughput and a longer latency.
+    /// Without this the compiler sees that two 32-byte halves are one 64-byte table, and turns the
+    /// 256-bit two-table permutation into a 512-bit one of half the throughput and a longer
+    /// latency.
     #[inline(always)]
     fn again(key: &PermuteKey) -> &PermuteKey {
         anew(key)
@@ -540,12 +540,14 @@ impl Ymm {
     }
 }
 
-// Bit bookkeeping. `vgf2p8affineqb` gives bit `i` of a result byte as the parity of matrix byte `7 - i` and the operand
-// byte. With the *data* as the matrix and single bits as operands it collects one bit column of an eight-byte block, and
-// the bit columns of a block are exactly the rows of IP: column `6, 4, 2, 0` are L, `7, 5, 3, 1` are R, and bit `i` of a
-// collected byte is bit `8 r + i + 1` of the half, for row `r` of its four.
+// Bit bookkeeping. `vgf2p8affineqb` gives bit `i` of a result byte as the parity of matrix byte `7
+// - i` and the operand byte. With the *data* as the matrix and single bits as operands it collects
+// one bit column of an eight-byte block, and the bit columns of a block are exactly the rows of IP:
+// column `6, 4, 2, 0` are L, `7, 5, 3, 1` are R, and bit `i` of a collected byte is bit `8 r + i +
+// 1` of the half, for row `r` of its four.
 
-/// Operand bytes that collect the four columns of L twice over, so that its 32 bits can be read round and round.
+/// Operand bytes that collect the four columns of L twice over, so that its 32 bits can be read
+/// round and round.
 const LEFT_COLUMNS: i64 = i64::from_le_bytes([64, 16, 4, 1, 64, 16, 4, 1]);
 /// The same for R.
 const RIGHT_COLUMNS: i64 = i64::from_le_bytes([128, 32, 8, 2, 128, 32, 8, 2]);
@@ -593,7 +595,8 @@ const CARDS_TO_BOXES: [u8; 64] = {
     index
 };
 
-/// Eight boxes of (left, right) of four cards become four cards of the columns R, L, R, L …: the even boxes' nibbles.
+/// Eight boxes of (left, right) of four cards become four cards of the columns R, L, R, L …: the
+/// even boxes' nibbles.
 const EVEN_BOXES_TO_CARDS: [u8; 64] = boxes_to_cards(0);
 /// The odd boxes' nibbles.
 const ODD_BOXES_TO_CARDS: [u8; 64] = boxes_to_cards(1);
@@ -624,7 +627,8 @@ const TO_WIRES: [u64; 8] = {
     matrices
 };
 
-/// By box: what its own column gives to its wires. An even box has bits −1 to 4 of its column, an odd one 3 to 8.
+/// By box: what its own column gives to its wires. An even box has bits −1 to 4 of its column, an
+/// odd one 3 to 8.
 const OWN_TO_WIRES: [u64; 8] = column_to_wires(0);
 /// By box: what the neighbouring column gives, one bit.
 const NEIGHBOUR_TO_WIRES: [u64; 8] = column_to_wires(1);

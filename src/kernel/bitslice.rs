@@ -24,8 +24,9 @@ use crate::card::{Cvv, PackedCard};
 
 /// Computes one value of `SLOTS` digits per card; 1 to `W::CARDS - 1` cards.
 ///
-/// The last lane, and every lane without a card, holds the known card. Returns 0 if all 64 bits of the result in the last
-/// lane, and its digits, came out as they should; otherwise `out` must not be used.
+/// The last lane, and every lane without a card, holds the known card. Returns 0 if all 64 bits of
+/// the result in the last lane, and its digits, came out as they should; otherwise `out` must not
+/// be used.
 #[inline(always)]
 pub(super) fn pass<W: Word, const SLOTS: usize>(
     isa: W::Isa,

@@ -1,10 +1,13 @@
-//! `dec`: sixteen hexadecimal digits to sixteen decimal ones, in constant time, for one block at a time.
+//! `dec`: sixteen hexadecimal digits to sixteen decimal ones, in constant time, for one block at a
+//! time.
 
-/// All decimal digits of `block` from left to right, then its letters A–F from left to right, each minus 10.
+/// All decimal digits of `block` from left to right, then its letters A–F from left to right, each
+/// minus 10.
 ///
-/// A letter moves right by the digits that follow it, a digit left by the letters before it; both counts are at most 15,
-/// so a nibble holds one, and a multiplication by ones adds them up. A move is four conditional moves by 1, 2, 4 and 8
-/// nibbles; that no two digits, and no two letters, ever meet is the same argument as for any stable compression.
+/// A letter moves right by the digits that follow it, a digit left by the letters before it; both
+/// counts are at most 15, so a nibble holds one, and a multiplication by ones adds them up. A move
+/// is four conditional moves by 1, 2, 4 and 8 nibbles; that no two digits, and no two letters, ever
+/// meet is the same argument as for any stable compression.
 #[inline(always)]
 #[must_use]
 pub(super) fn decimal(block: u64) -> u64 {
@@ -12,7 +15,8 @@ pub(super) fn decimal(block: u64) -> u64 {
     let letter = block >> 3 & (block >> 2 | block >> 1) & ONES;
     let digit = letter ^ ONES;
     let letters = filled(letter);
-    // Running sums, from the right of the nibbles on the right, from the left of those on the left, without the own one.
+    // Running sums, from the right of the nibbles on the right, from the left of those on the left,
+    // without the own one.
     let digits_after = (digit << 4).wrapping_mul(ONES);
     let letters_before = swap_nibbles((swap_nibbles(letter) << 4).wrapping_mul(ONES));
     let mut low = (block.wrapping_sub(letter.wrapping_mul(10))) & letters;
@@ -37,8 +41,8 @@ pub(super) fn leading(decimal: u64, digits: u32) -> u32 {
     (decimal >> (64 - 4 * digits)) as u32 | digits << 24
 }
 
-/// Nibbles of ones where there is a one. (A plain `*` checks for overflow in a debug build, by a branch
-/// on the product.)
+/// Nibbles of ones where there is a one. (A plain `*` checks for overflow in a debug build, by a
+/// branch on the product.)
 #[inline(always)]
 fn filled(ones: u64) -> u64 {
     ones.wrapping_mul(15)

@@ -4,28 +4,29 @@ use alloc::boxed::Box;
 
 use zeroize::{Zeroize, zeroize_stack};
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
 use super::avx2_row::RowKey;
 use super::bitslice::BitsliceKey;
 use super::known::KnownAnswer;
 use super::passes::BULK_STACK;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
 use super::permute::PermuteKey;
 use super::portable;
 use super::portable_row::{self, PortableKey};
 use crate::card::Cvv;
 
-/// A CVK pair: its clear bytes, each kernel's form of them, and the known answer. On the heap, wiped
-/// when dropped; 25,088 bytes on x86-64, 8,448 elsewhere, of which 16 are the key.
+/// A CVK pair: its clear bytes, each kernel's form of them, and the known answer. On the heap,
+/// wiped when dropped; about 25 KiB on x86-64, a third of it elsewhere, of which 16 bytes are the
+/// key.
 #[repr(C)]
 pub(crate) struct KeyMaterial {
     bytes: [u8; 16],
     known: KnownAnswer,
     bitslice: BitsliceKey,
     portable: PortableKey,
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
     row: RowKey,
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
     permute: PermuteKey,
     folds: Folds,
 }
@@ -33,27 +34,29 @@ pub(crate) struct KeyMaterial {
 /// The exclusive-or of all words of each form as it was when the key was loaded.
 ///
 /// A known answer proves that a pass computes. It does not prove that a look-up table is whole, of
-/// which one card reads one entry in 64, nor a mask, of which one card reads one bit. A fold does, and
-/// is compared after the passes that read the form. (The byte-lane engine's is in its own form.)
+/// which one card reads one entry in 64, nor a mask, of which one card reads one bit. A fold does,
+/// and is compared after the passes that read the form. (The byte-lane engine's is in its own
+/// form.)
 #[derive(Default)]
 struct Folds {
     bitslice: u64,
     portable: u64,
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
     row: u64,
 }
 
 impl KeyMaterial {
-    /// A place to write a key to: no clear byte of it ever lies on the stack.
+    /// A place to write a key to, so that its bytes are never moved. (Expansion copies half a key
+    /// at a time to the stack, and wipes it.)
     pub(crate) fn zeros() -> Box<Self> {
         Box::new(Self {
             bytes: [0; 16],
             known: KnownAnswer::unknown(),
             bitslice: BitsliceKey::empty(),
             portable: PortableKey::default(),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", feature = "std"))]
             row: RowKey::default(),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", feature = "std"))]
             permute: PermuteKey::default(),
             folds: Folds::default(),
         })
@@ -69,7 +72,7 @@ impl KeyMaterial {
         self.folds = Folds {
             bitslice: self.bitslice.fold(),
             portable: self.portable.fold(),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", feature = "std"))]
             row: self.row.fold(),
         };
         learn_known_answer(self);
@@ -118,12 +121,12 @@ impl KeyMaterial {
         &self.portable
     }
 
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
     pub(super) fn row(&self) -> &RowKey {
         &self.row
     }
 
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
     pub(super) fn permute(&self) -> &PermuteKey {
         &self.permute
     }
@@ -141,7 +144,7 @@ impl KeyMaterial {
         self.portable.fold() ^ self.folds.portable
     }
 
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
     #[inline(always)]
     pub(super) fn row_faults(&self) -> u64 {
         self.row.fold() ^ self.folds.row
@@ -155,7 +158,7 @@ fn expand_forms(key: &mut KeyMaterial) {
     let b = b.try_into().expect("the other 8");
     BitsliceKey::expand(&mut key.bitslice, a, b);
     PortableKey::expand(&mut key.portable, a, b);
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
     RowKey::expand(&mut key.row, a, b);
     #[cfg(all(target_arch = "x86_64", feature = "std"))]
     if let Some(isa) = super::avx512::HasAvx512::detect() {
@@ -180,7 +183,7 @@ impl Drop for KeyMaterial {
         self.known.zeroize();
         self.bitslice.zeroize();
         self.portable.zeroize();
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", feature = "std"))]
         {
             self.row.zeroize();
             self.permute.zeroize();
@@ -194,23 +197,32 @@ impl Drop for KeyMaterial {
 /// The places that fault injection flips bits in.
 #[cfg(test)]
 pub(crate) mod faults {
+    use alloc::vec;
+    use alloc::vec::Vec;
     use core::slice;
 
     use super::*;
 
-    /// Every byte that kernels read of the key, form by form.
+    /// Every byte that kernels of this machine read of the key, form by form.
     #[expect(unsafe_code, reason = "fault injection writes where no safe code can")]
-    pub(crate) fn forms(key: &mut KeyMaterial) -> [(&'static str, &mut [u8]); 5] {
+    pub(crate) fn forms(key: &mut KeyMaterial) -> Vec<(&'static str, &mut [u8])> {
         fn raw<T>(form: &mut T) -> &mut [u8] {
             // SAFETY: the forms are integers without padding; any bits are valid for them.
             unsafe { slice::from_raw_parts_mut((&raw mut *form).cast(), size_of::<T>()) }
         }
-        [
+        let mut forms: Vec<(_, &mut [u8])> = vec![
             ("bytes", &mut key.bytes),
             ("bitslice", raw(&mut key.bitslice)),
             ("portable", raw(&mut key.portable)),
-            ("row", raw(&mut key.row)),
-            ("permute", raw(&mut key.permute)),
-        ]
+        ];
+        #[cfg(all(target_arch = "x86_64", feature = "std"))]
+        {
+            forms.push(("row", raw(&mut key.row)));
+            // Made only where the machine can use it.
+            if super::super::avx512::HasAvx512::detect().is_some() {
+                forms.push(("permute", raw(&mut key.permute)));
+            }
+        }
+        forms
     }
 }

@@ -1,17 +1,20 @@
 //! The byte-lane engine: one byte lane per card, an S-box is one table of 64 bytes.
 //!
-//! The state of a DES half is eight vectors. Byte lane `c` of vector `t` holds the six bits that card `c` feeds into
-//! S-box `t`, at the positions that [`routes`](super::routes) gives them. `L` and `R` both live in this expanded form, so
-//! a round is
+//! The state of a DES half is eight vectors. Byte lane `c` of vector `t` holds the six bits that
+//! card `c` feeds into S-box `t`, at the positions that [`routes`](super::routes) gives them. `L`
+//! and `R` both live in this expanded form, so a round is
 //!
-//! 1. eight look-ups, `f[t] = table[t][R[t]]`, in tables that contain the round key ([`PermuteKey`]);
-//! 2. three stages of exchanges, which are `P` and `E`: two vectors give each other the bits outside a mask;
+//! 1. eight look-ups, `f[t] = table[t][R[t]]`, in tables that contain the round key
+//!    ([`PermuteKey`]);
+//! 2. three stages of exchanges, which are `P` and `E`: two vectors give each other the bits
+//!    outside a mask;
 //! 3. `L ^= …`.
 //!
-//! A look-up is a byte permutation inside the register file. There is no address in it that depends on a card or a key.
+//! A look-up is a byte permutation inside the register file. There is no address in it that depends
+//! on a card or a key.
 //!
-//! The engine is generic over the vector. Everything is `inline(always)` because it must end up inside an entry that is
-//! compiled for the instruction set.
+//! The engine is generic over the vector. Everything is `inline(always)` because it must end up
+//! inside an entry that is compiled for the instruction set.
 
 use super::routes::{BUTTERFLY, TARGETS};
 use zeroize::Zeroize;
@@ -23,13 +26,16 @@ pub(super) trait ByteLanes: Copy {
 
     /// All lanes equal to `byte`.
     fn splat(witness: Self::Witness, byte: u8) -> Self;
-    /// The same masks through a pointer that the compiler cannot tell to be the same, so that it fetches them again.
+    /// The same masks through a pointer that the compiler cannot tell to be the same, so that it
+    /// fetches them again.
     fn fetched(masks: &Fetched) -> &Fetched;
     /// Every eight lanes equal to `bytes`; any vector proves that the machine can.
     fn fetch(proof: Self, bytes: u64) -> Self;
-    /// `table[lane & 63]` in every lane. `again` is the same table under another name, see [`Self::again`].
+    /// `table[lane & 63]` in every lane. `again` is the same table under another name, see
+    /// [`Self::again`].
     fn look_up(table: &[u8; 64], again: &[u8; 64], lanes: Self) -> Self;
-    /// The same key through a pointer that the compiler cannot tell to be the same, for vectors that need it.
+    /// The same key through a pointer that the compiler cannot tell to be the same, for vectors
+    /// that need it.
     #[inline(always)]
     fn again(key: &PermuteKey) -> &PermuteKey {
         key
@@ -53,8 +59,8 @@ pub(super) type RoundTables = [[u8; 64]; 8];
 
 /// A key pair as the engine reads it: 16 KiB.
 ///
-/// The tables of `E_A`, then those of `D_B`, each in the order of its rounds: table `t` of a round holds at index `i`
-/// what S-box `t` makes of `i ^ round key`.
+/// The tables of `E_A`, then those of `D_B`, each in the order of its rounds: table `t` of a round
+/// holds at index `i` what S-box `t` makes of `i ^ round key`.
 #[repr(C, align(64))]
 pub(super) struct PermuteKey {
     pub(super) encrypt_a: [RoundTables; 16],
@@ -104,15 +110,17 @@ pub(super) struct State<V> {
     pub right: [V; 8],
 }
 
-/// `E_A · D_B · E_A (E_A(first) ^ second)`, for states without their initial and final permutations.
+/// `E_A · D_B · E_A (E_A(first) ^ second)`, for states without their initial and final
+/// permutations.
 ///
-/// The final permutation of one DES and the initial one of the next cancel, so what passes between them is the swap of
-/// the halves that ends a DES. `second` is the second block after its initial permutation; the result is `R16 || L16`
-/// before the final one.
+/// The final permutation of one DES and the initial one of the next cancel, so what passes between
+/// them is the swap of the halves that ends a DES. `second` is the second block after its initial
+/// permutation; the result is `R16 || L16` before the final one.
 ///
-/// Beside it, the XOR of all words that were read of the tables: each table of `E_A` three times, each
-/// of `D_B` once, so it is [`PermuteKey::fold`] unless a bit of them has flipped. A known answer alone
-/// would prove one entry in 64. The rounds wait for their look-ups, and the sum fills the gaps.
+/// Beside it, the XOR of all words that were read of the tables: each table of `E_A` three times,
+/// each of `D_B` once, so it is [`PermuteKey::fold`] unless a bit of them has flipped. A known
+/// answer alone would prove one entry in 64. The rounds wait for their look-ups, and the sum fills
+/// the gaps.
 #[inline(always)]
 pub(super) fn chain<V: ByteLanes>(
     witness: V::Witness,
@@ -201,8 +209,9 @@ fn round<V: ByteLanes>(
 
 /// The middle stage's masks, which stay in registers.
 ///
-/// `L`, `R` and one round's intermediate values take up to 26 of 32 registers. With all twelve masks beside them the
-/// compiler spills state; it does better to fetch the others in every round ([`Fetched`]).
+/// `L`, `R` and one round's intermediate values take up to 26 of 32 registers. With all twelve
+/// masks beside them the compiler spills state; it does better to fetch the others in every round
+/// ([`Fetched`]).
 struct Masks<V> {
     pairs: [[V; 2]; 2],
 }

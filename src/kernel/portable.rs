@@ -141,8 +141,8 @@ impl Word for u64 {
     }
 }
 
-/// Transposes a matrix of 64 by 64 bits, the least significant bit first: six times, exchanges one bit of the row number
-/// with the same bit of the column number.
+/// Transposes a matrix of 64 by 64 bits, the least significant bit first: six times, exchanges one
+/// bit of the row number with the same bit of the column number.
 #[inline(always)]
 fn transpose(rows: &mut [u64; 64]) {
     exchange::<32>(rows, 0x0000_0000_ffff_ffff);

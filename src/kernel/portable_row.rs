@@ -1,14 +1,17 @@
 //! Any machine: one card at a time, its eight S-boxes side by side in a word.
 //!
-//! A word holds 32 bits of two cards, the caller's and the known one: bit `16 k + 2 t + c` is bit `4 t + k + 1` of a half
-//! of card `c`. So the four bits of half that S-box `t` calls its own lie in four *planes* of 16 bits, and a round is
+//! A word holds 32 bits of two cards, the caller's and the known one: bit `16 k + 2 t + c` is bit
+//! `4 t + k + 1` of a half of card `c`. So the four bits of half that S-box `t` calls its own lie
+//! in four *planes* of 16 bits, and a round is
 //!
-//! 1. `E`: input `e` of all boxes is a plane, or one moved by a box, copied to all four planes by a multiplication;
+//! 1. `E`: input `e` of all boxes is a plane, or one moved by a box, copied to all four planes by a
+//!    multiplication;
 //! 2. the round key;
-//! 3. the S-boxes: all 32 output bits of both cards are one polynomial over GF(2) in the six inputs, with a coefficient
-//!    for each of 64 products in each bit of a word. Horner's rule takes 63 ANDs and 63 XORs;
-//! 4. `P`: rotations by a few distances, each under a mask. An S-box may deliver its outputs in any order
-//!    ([`PLANES`]), and the best of them needs nine distances.
+//! 3. the S-boxes: all 32 output bits of both cards are one polynomial over GF(2) in the six
+//!    inputs, with a coefficient for each of 64 products in each bit of a word. Horner's rule takes
+//!    63 ANDs and 63 XORs;
+//! 4. `P`: rotations by a few distances, each under a mask. An S-box may deliver its outputs in any
+//!    order ([`PLANES`]), and the best of them needs nine distances.
 //!
 //! No table is looked up at all.
 
@@ -19,7 +22,8 @@ use crate::card::{Cvv, PackedCard};
 use core::hint::black_box;
 use zeroize::Zeroize;
 
-/// A key pair as this kernel reads it: 1.5 KiB. Each round's six inputs' key bits, in every plane and for both cards.
+/// A key pair as this kernel reads it: 1.5 KiB. Each round's six inputs' key bits, in every plane
+/// and for both cards.
 #[derive(Default)]
 pub(super) struct PortableKey {
     encrypt_a: [[u64; 6]; 16],
@@ -66,8 +70,8 @@ fn spread(words: &mut [u64; 6], round: &[u8; 8]) {
     }
 }
 
-/// The CVVs of `cards`, one pass each, of `digits` (1–5) digits, into `out`. Not zero if the known-answer card came out
-/// wrong in any pass: then nothing in `out` is to be used.
+/// The CVVs of `cards`, one pass each, of `digits` (1–5) digits, into `out`. Not zero if the
+/// known-answer card came out wrong in any pass: then nothing in `out` is to be used.
 ///
 /// # Panics
 /// If `out` is shorter than `cards`.
@@ -175,8 +179,9 @@ fn six(x: &[u64; 6], a: &[u64; 64]) -> u64 {
 
 /// The halves of two blocks, given as little-endian words, after the initial permutation.
 ///
-/// `IP` moves bits by permuting the bits of their *numbers*. Read backwards, bit `32 q2 + 16 q1 + 8 q0 + 4 r1 + 2 r0 + h` of
-/// a block is bit `8 r + q + 1` of R (h = 0) or L (h = 1); the kernel wants it in bit `32 q1 + 16 q0 + 8 r1 + 4 r0 + 2 q2 + c`.
+/// `IP` moves bits by permuting the bits of their *numbers*. Read backwards, bit `32 q2 + 16 q1 + 8
+/// q0 + 4 r1 + 2 r0 + h` of a block is bit `8 r + q + 1` of R (h = 0) or L (h = 1); the kernel
+/// wants it in bit `32 q1 + 16 q0 + 8 r1 + 4 r0 + 2 q2 + c`.
 #[inline(always)]
 fn pack(card: u64, known: u64) -> (u64, u64) {
     let (card, known) = (card.reverse_bits(), known.reverse_bits());
@@ -193,7 +198,8 @@ fn unpack(left: u64, right: u64) -> [u64; 2] {
         .map(|block| block.reverse_bits().swap_bytes())
 }
 
-/// `q2 q1 q0 r1 r0 c` to `q1 q0 r1 r0 q2 c`: a perfect shuffle of pairs, in four exchanges of neighbours.
+/// `q2 q1 q0 r1 r0 c` to `q1 q0 r1 r0 q2 c`: a perfect shuffle of pairs, in four exchanges of
+/// neighbours.
 #[inline(always)]
 fn inward(x: u64) -> u64 {
     let x = exchange(x, 16, 0x0000_FFFF_0000_0000 >> 16);
@@ -223,7 +229,8 @@ const EVEN: u64 = 0x5555_5555_5555_5555;
 /// One in each of four planes.
 const IN_EVERY_PLANE: u64 = 0x0001_0001_0001_0001;
 
-/// `PLANES[s][i]`: the plane in which S-box `s` delivers its output bit `i`. Of all 24⁸ orders these need fewest distances.
+/// `PLANES[s][i]`: the plane in which S-box `s` delivers its output bit `i`. Of all 24⁸ orders
+/// these need fewest distances.
 const PLANES: [[usize; 4]; 8] = [
     [0, 1, 3, 2],
     [1, 0, 3, 2],

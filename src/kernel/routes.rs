@@ -1,16 +1,19 @@
 //! How the 48 wires from S-box outputs to S-box inputs run through byte lanes.
 //!
-//! In the byte-lane kernels S-box `t` has a byte of its own and its six input bits sit in that byte. `P` and then `E`
-//! carry each output bit of an S-box to one or two inputs of others: 48 wires, at most one between any two boxes.
-//! Give every wire one of six bit positions (its colour) such that no two wires that leave one box, nor two that enter
-//! one box, share a position: then a wire keeps its position all the way, and `P` and `E` are nothing but choices, bit by
-//! bit, of which byte to read. [`COLOUR`] goes further: it makes those choices a butterfly of three stages, each of which
-//! swaps bits between two bytes under a mask. It was found with a SAT solver; [`Butterfly::new`] is evaluated at compile
-//! time and refuses a colouring that is no such butterfly, and the tests follow all 48 wires.
+//! In the byte-lane kernels S-box `t` has a byte of its own and its six input bits sit in that
+//! byte. `P` and then `E` carry each output bit of an S-box to one or two inputs of others: 48
+//! wires, at most one between any two boxes. Give every wire one of six bit positions (its colour)
+//! such that no two wires that leave one box, nor two that enter one box, share a position: then a
+//! wire keeps its position all the way, and `P` and `E` are nothing but choices, bit by bit, of
+//! which byte to read. [`COLOUR`] goes further: it makes those choices a butterfly of three stages,
+//! each of which swaps bits between two bytes under a mask. It was found with a SAT solver;
+//! [`Butterfly::new`] is evaluated at compile time and refuses a colouring that is no such
+//! butterfly, and the tests follow all 48 wires.
 
 use super::fips::{self, E, P};
 
-/// `COLOUR[s][t]`: the bit position of the wire from S-box `s` to S-box `t`, [`NONE`] where there is none.
+/// `COLOUR[s][t]`: the bit position of the wire from S-box `s` to S-box `t`, [`NONE`] where there
+/// is none.
 #[rustfmt::skip]
 pub(super) const COLOUR: [[u8; 8]; 8] = [
     [NONE, 4, 0, 5, 2, 1, NONE, 3],
@@ -26,8 +29,9 @@ pub(super) const COLOUR: [[u8; 8]; 8] = [
 /// No wire.
 pub(super) const NONE: u8 = 0xFF;
 
-/// The targets as the butterfly delivers them: `TARGETS[quad][pair]` names the two boxes of a pair. The sources come in
-/// natural order: pair `p` is boxes `2p` and `2p + 1`, quad `q` is pairs `2q` and `2q + 1`.
+/// The targets as the butterfly delivers them: `TARGETS[quad][pair]` names the two boxes of a pair.
+/// The sources come in natural order: pair `p` is boxes `2p` and `2p + 1`, quad `q` is pairs `2q`
+/// and `2q + 1`.
 pub(super) const TARGETS: [[[usize; 2]; 2]; 2] = [[[0, 4], [1, 7]], [[2, 3], [5, 6]]];
 
 /// Masks of the butterfly: a set bit stays on its own side.
@@ -80,7 +84,8 @@ impl Butterfly {
             }
             s += 1;
         }
-        // Both sides of every exchange must agree on each bit; a disagreement shows as a wire that does not arrive.
+        // Both sides of every exchange must agree on each bit; a disagreement shows as a wire that
+        // does not arrive.
         s = 0;
         while s < 8 {
             let mut t = 0;
@@ -115,7 +120,8 @@ const fn place(t: usize) -> (usize, usize, usize) {
     panic!("every box is a target");
 }
 
-/// The S-boxes in wire form: `WIRED[t][i]` holds all six outgoing wires of box `t`, where `i` are its six incoming ones.
+/// The S-boxes in wire form: `WIRED[t][i]` holds all six outgoing wires of box `t`, where `i` are
+/// its six incoming ones.
 pub(super) const WIRED: [[u8; 64]; 8] = {
     let mut wired = [[0; 64]; 8];
     let mut s = 0;
@@ -171,7 +177,8 @@ const fn gathered(t: usize, wires: u8) -> u8 {
     bits
 }
 
-/// The S-box and its output bit (0–3, the first is the most significant) that feed input `e` of box `t`.
+/// The S-box and its output bit (0–3, the first is the most significant) that feed input `e` of box
+/// `t`.
 const fn source(t: usize, e: usize) -> (usize, usize) {
     let bit = P[E[6 * t + e] as usize - 1] as usize - 1;
     (bit / 4, bit % 4)

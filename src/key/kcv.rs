@@ -21,8 +21,8 @@ pub struct Kcv {
 pub enum KcvMethod {
     /// CMAC (NIST SP 800-38B) over one block of zeros, its leftmost three bytes: ANSI X9.24-1:2017.
     Cmac,
-    /// One block of zeros encrypted, its leftmost three bytes: the older way, shown by every payment
-    /// HSM.
+    /// One block of zeros encrypted, its leftmost three bytes: the older way, shown by every
+    /// payment HSM.
     TdesZeros,
 }
 

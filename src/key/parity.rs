@@ -4,6 +4,7 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroize;
 
 use super::KeyError;
+use crate::declassify::declassify;
 
 /// The weak and semi-weak keys of DES with odd parity (NIST SP 800-67, section 3.3.2).
 const WEAK: [[u8; 8]; 16] = [
@@ -46,11 +47,11 @@ pub(super) fn refuse_bad_halves(a: &[u8; 8], b: &[u8; 8]) -> Result<(), KeyError
 
     if even > 0 {
         Err(KeyError::Parity { bytes: even })
-    } else if weak_a.into() {
+    } else if declassify(weak_a) {
         Err(KeyError::Weak { half: 'A' })
-    } else if weak_b.into() {
+    } else if declassify(weak_b) {
         Err(KeyError::Weak { half: 'B' })
-    } else if equal.into() {
+    } else if declassify(equal) {
         Err(KeyError::EqualHalves)
     } else {
         Ok(())

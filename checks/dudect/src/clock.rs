@@ -7,6 +7,8 @@ use core::hint::black_box;
 #[expect(unsafe_code, reason = "reads the processor's counter")]
 pub(crate) fn ticks<T>(call: impl FnOnce() -> T) -> u64 {
     use core::arch::x86_64::{_mm_lfence, _rdtsc};
+    use core::sync::atomic::{Ordering, fence};
+
     // The fences keep the call from starting before, and from ending after, the counter is read.
     let now = || {
         // SAFETY: every x86-64 processor has both instructions, and they touch no memory.
@@ -17,6 +19,8 @@ pub(crate) fn ticks<T>(call: impl FnOnce() -> T) -> u64 {
             now
         }
     };
+    // Input that still waits in the store buffer would be timed with the call.
+    fence(Ordering::SeqCst);
     let start = now();
     black_box(call());
     now() - start

@@ -1,15 +1,15 @@
 //! Measures whether the time of one-card calls depends on secrets: the method of dudect.
 //!
-//! Each sample belongs to one of two classes of input by the toss of a coin; if the mean times of the
-//! classes differ by more than chance allows, the code leaks. See O. Reparaz, J. Balasch and
-//! I. Verbauwhede, "Dude, is my code constant time?" (2017). It cannot show that there is no leak;
+//! Each sample belongs to one of two classes of input by the toss of a coin; if the mean times of
+//! the classes differ by more than chance allows, the code leaks. See O. Reparaz, J. Balasch and I.
+//! Verbauwhede, "Dude, is my code constant time?" (2017). It cannot show that there is no leak;
 //! unlike the check under memcheck it runs every kernel on the processor itself.
 //!
 //! The test is written out in [`welch`]: `dudect-bencher` only prints its statistic, and depends on
 //! clap 2, which is no longer maintained.
 //!
-//! `cargo run --release -p check-dudect [-- SAMPLES]`, a million samples a test unless told; best on
-//! a machine that does nothing else.
+//! `cargo run --release -p check-dudect [-- SAMPLES]`, a million samples a test unless told; best
+//! on a machine that does nothing else.
 
 mod clock;
 mod random;
@@ -40,8 +40,8 @@ fn main() -> ExitCode {
 fn run(mut test: Test, samples: usize) -> Option<()> {
     let mut measure = || welch::test(samples, &mut test.sample);
     let mut statistic = measure();
-    // Of some dozens of tests with some crops each, chance lifts one over the limit now and then, and
-    // so does another program on the machine; but not twice in the same direction.
+    // Of some dozens of tests with some crops each, chance lifts one over the limit now and then,
+    // and so does another program on the machine; but not twice in the same direction.
     let mut leaks = statistic.t.abs() >= LIMIT;
     if leaks && test.expected == Expected::Constant {
         print(&test.name, &statistic, "again");

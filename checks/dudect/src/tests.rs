@@ -1,7 +1,8 @@
 //! What is measured.
 //!
 //! Both classes are prepared for every sample, and the class only chooses what is copied to the one
-//! place that the measured call reads: otherwise the test would measure caches and its own branches.
+//! place that the measured call reads: otherwise the test would measure caches and its own
+//! branches.
 
 use core::hint::black_box;
 
@@ -66,9 +67,10 @@ fn keys(kernel: Kernel) -> Box<dyn FnMut(bool) -> u64> {
 fn cards(kernel: Kernel) -> Box<dyn FnMut(bool) -> u64> {
     let mut random = Random::new();
     let pair = load(kernel, &random.key());
-    let fixed = random.pan();
+    let fixed = pack(&random.pan());
     Box::new(move |class| {
-        let card = pack([&random.pan(), &fixed][usize::from(class)]);
+        let both = black_box([pack(&random.pan()), fixed.clone()]);
+        let card = both[usize::from(class)].clone();
         ticks(|| pair.generate(&card, CvvLength::THREE))
     })
 }

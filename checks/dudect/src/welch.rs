@@ -2,8 +2,9 @@
 //!
 //! A timer interrupt takes thousands of times longer than a call; it adds variance, and hides a
 //! difference of few cycles. So the test is also made on the times below some percentiles. Where to
-//! crop is decided from pilot samples of both classes together, before the samples that count, so that
-//! the crop does not depend on what is tested. The statistic with the greatest |t| is reported.
+//! crop is decided from pilot samples of both classes together, before the samples that count, so
+//! that the crop does not depend on what is tested. The statistic with the greatest |t| is
+//! reported.
 
 /// |t| from which on the classes differ: by chance alone once in 150,000 tests.
 pub(crate) const LIMIT: f64 = 4.5;

@@ -5,8 +5,8 @@
 //!
 //! - whether text is well-formed: parsers branch on characters and positions, so objects are marked
 //!   after they were parsed;
-//! - whether a policy accepts a key, and why not: keys are loaded under `Policy::TestVectors`, which
-//!   refuses nothing;
+//! - whether a policy accepts a key, and why not: keys are loaded under `Policy::TestVectors`,
+//!   which refuses nothing;
 //! - a key check value, which is made to be shown and is computed with table look-ups;
 //! - a verdict, and whether a call's self-test passed (`memcheck.supp`);
 //! - a value after it was compared or handed to the caller: `secret::publish`.

@@ -1,15 +1,15 @@
 //! Runs the library under valgrind's memcheck with every secret marked as undefined memory.
 //!
 //! Memcheck follows undefined bits through registers and memory, and reports where one decides a
-//! branch or is part of an address: just what code in constant time must not do. A report counts for
-//! the case that was running. Cases of the library must have none; the deliberately leaky twins must
-//! each have one, or the check itself is broken.
+//! branch or is part of an address: just what code in constant time must not do. A report counts
+//! for the case that was running. Cases of the library must have none; the deliberately leaky twins
+//! must each have one, or the check itself is broken.
 //!
 //! What memcheck cannot see: instructions whose own time depends on their operands (division), and
 //! kernels for instructions that valgrind does not know (it hides AVX-512 from the program).
 //!
-//! `cargo xtask ct` builds this program both ways and runs it; by hand:
-//! `valgrind --error-limit=no --suppressions=checks/memcheck/memcheck.supp target/debug/check-memcheck`.
+//! `cargo xtask ct` builds this program both ways and runs it; by hand: `valgrind --error-limit=no
+//! --suppressions=checks/memcheck/memcheck.supp target/debug/check-memcheck`.
 
 mod library;
 mod secret;
@@ -22,7 +22,8 @@ use std::process::ExitCode;
 struct Case {
     name: String,
     expected: Expected,
-    /// Everything secret is marked before it is called. It says if a result was not as it should be.
+    /// Everything secret is marked before it is called. It says if a result was not as it should
+    /// be.
     run: Box<dyn FnOnce() -> Result<(), &'static str>>,
 }
 

@@ -1,9 +1,10 @@
 //! What is marked secret, and how it is found inside the library's types.
 //!
-//! Their fields are private, so the marks are put on the bytes of the objects. That is sound: a mark
-//! is valgrind's and changes no byte. It is also exact, whatever the representation: which bytes hold
-//! digits is found by comparing two objects of the same shape in which every digit differs. Bytes
-//! that are equal in both (a length, the padding of a short PAN) are public and stay unmarked.
+//! Their fields are private, so the marks are put on the bytes of the objects. That is sound: a
+//! mark is valgrind's and changes no byte. It is also exact, whatever the representation: which
+//! bytes hold digits is found by comparing two objects of the same shape in which every digit
+//! differs. Bytes that are equal in both (a length, the padding of a short PAN) are public and stay
+//! unmarked.
 #![expect(unsafe_code, reason = "reads and marks the bytes of objects with private fields")]
 #![expect(
     clippy::unnecessary_box_returns,

@@ -1,7 +1,7 @@
 //! Deliberately leaky code, each the way it goes wrong in practice: at least one report each.
 //!
-//! A twin must leak in optimised code too, where a short `if` becomes a conditional move. `black_box`
-//! in an arm keeps the branch; a twin that loses it shows as missed.
+//! A twin must leak in optimised code too, where a short `if` becomes a conditional move.
+//! `black_box` in an arm keeps the branch; a twin that loses it shows as missed.
 
 use core::hint::black_box;
 

@@ -1,11 +1,13 @@
 //! Requests to valgrind from inside the program that it runs.
 //!
-//! A request is an instruction sequence that does nothing on a processor and that valgrind knows. It
-//! is written out here because the crates for it need a C compiler, valgrind's headers or libclang.
+//! A request is an instruction sequence that does nothing on a processor and that valgrind knows.
+//! It is written out here because the crates for it need a C compiler, valgrind's headers or
+//! libclang.
 //!
 //! # Source
 //!
-//! Valgrind 3.19, `valgrind/valgrind.h` and `valgrind/memcheck.h`; the numbers are a stable interface.
+//! Valgrind 3.19, `valgrind/valgrind.h` and `valgrind/memcheck.h`; the numbers are a stable
+//! interface.
 #![expect(unsafe_code, reason = "the request sequence is assembly")]
 
 use core::arch::asm;

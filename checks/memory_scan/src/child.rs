@@ -14,8 +14,8 @@ use crate::{forms, masks};
 pub(crate) enum Task {
     /// All that a live system does.
     Everything,
-    /// Only what returns nothing by value: a check value and a CVV depend on the key as well, belong
-    /// to the caller, and leave copies where they are moved.
+    /// Only what returns nothing by value: a check value and a CVV depend on the key as well,
+    /// belong to the caller, and leave copies where they are moved.
     Slots,
 }
 

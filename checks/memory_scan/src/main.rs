@@ -8,10 +8,10 @@
 //! - a comparison of children with two keys, which needs no idea of the form: run without address
 //!   randomisation they differ in what depends on the key and in nothing else.
 //!
-//! While the key is loaded hits are expected and shown; after its drop there must be none; and every
-//! form of the planted key must be found, or the search itself is broken. What the comparison finds
-//! counts in release builds only: without optimisation a kernel's frames are hundreds of kilobytes,
-//! which no call wipes, so a debug build is not one to load live keys into.
+//! While the key is loaded hits are expected and shown; after its drop there must be none; and
+//! every form of the planted key must be found, or the search itself is broken. What the comparison
+//! finds counts in release builds only: without optimisation a kernel's frames are hundreds of
+//! kilobytes, which no call wipes, so a debug build is not one to load live keys into.
 //!
 //! To be run in debug and release builds:
 //! `cargo run -p check-memory-scan` and `cargo run --release -p check-memory-scan`.

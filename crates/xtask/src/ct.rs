@@ -1,4 +1,5 @@
-//! `cargo xtask ct`: no branch and no address may depend on a secret, in debug and in release builds.
+//! `cargo xtask ct`: no branch and no address may depend on a secret, in debug and in release
+//! builds.
 //!
 //! Builds `checks/memcheck`, runs it under valgrind and prints what each of its cases reported.
 

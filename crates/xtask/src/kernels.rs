@@ -1,11 +1,11 @@
 //! `cargo xtask kernels`: what the compiler made of the kernels.
 //!
-//! Disassembles the release binary and looks at every entry of every kernel, for what silently ruins
-//! a kernel without changing a result: a function that was not inlined (correct and fifty times
-//! slower), registers of the wrong width, a look-up through memory, a branch on a vector's content.
-//! That no branch depends on a secret at all is `cargo xtask ct`'s to show; here a branch must at
-//! least stand on a comparison of integers, as loop counters and bounds do, and may be no more than
-//! the entry has been seen to need.
+//! Disassembles the release binary and looks at every entry of every kernel, for what silently
+//! ruins a kernel without changing a result: a function that was not inlined (correct and fifty
+//! times slower), registers of the wrong width, a look-up through memory, a branch on a vector's
+//! content. That no branch depends on a secret at all is `cargo xtask ct`'s to show; here a branch
+//! must at least stand on a comparison of integers, as loop counters and bounds do, and may be no
+//! more than the entry has been seen to need.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

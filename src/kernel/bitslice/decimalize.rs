@@ -1,10 +1,11 @@
-//! Decimalisation in plane form: the first digits of "all decimal digits of the result from left to right, then all letters
-//! A to F from left to right, minus 10".
+//! Decimalisation in plane form: the first digits of "all decimal digits of the result from left to
+//! right, then all letters A to F from left to right, minus 10".
 //!
-//! A push network: slots hold the first digits seen so far, and pushing a digit moves every slot one place on. The result's
-//! sixteen hexadecimal digits are pushed from the last to the first, first the letters and then the decimal digits, so that
-//! what belongs in front is pushed last. A digit that does not belong to the scan leaves the slots alone, by a select on a
-//! plane: no branch, no address depends on the result.
+//! A push network: slots hold the first digits seen so far, and pushing a digit moves every slot
+//! one place on. The result's sixteen hexadecimal digits are pushed from the last to the first,
+//! first the letters and then the decimal digits, so that what belongs in front is pushed last. A
+//! digit that does not belong to the scan leaves the slots alone, by a select on a plane: no
+//! branch, no address depends on the result.
 
 use super::des::Halves;
 use super::word::Word;
@@ -21,7 +22,8 @@ pub(in crate::kernel) fn decimalize<W: Word, const SLOTS: usize>(
     for digit in (0..16).rev() {
         let [n3, n2, n1, n0] = nibble(result, digit);
         let letter = n3.and(n2.or(n1));
-        // A letter minus 10: the top bit is clear, and stays clear in the slots until the second scan.
+        // A letter minus 10: the top bit is clear, and stays clear in the slots until the second
+        // scan.
         push(&mut slots, letter, [zero, n2.and(n1), n1.xor(ones), n0]);
     }
     for digit in (0..16).rev() {

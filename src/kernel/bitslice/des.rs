@@ -1,20 +1,24 @@
-//! The four DES of a card verification value, bitsliced: `X = E_A(b1) ^ b2`, then `E_A(D_B(E_A(X)))`.
+//! The four DES of a card verification value, bitsliced: `X = E_A(b1) ^ b2`, then
+//! `E_A(D_B(E_A(X)))`.
 //!
-//! In plane form the initial and final permutations, the expansion E and the permutation P move nothing: they only say
-//! which plane is read or written. The final permutation of one DES cancels against the initial permutation of the next, so
-//! the four DES run on the same 64 planes, and what remains of a round is the S-boxes and the XORs.
+//! In plane form the initial and final permutations, the expansion E and the permutation P move
+//! nothing: they only say which plane is read or written. The final permutation of one DES cancels
+//! against the initial permutation of the next, so the four DES run on the same 64 planes, and what
+//! remains of a round is the S-boxes and the XORs.
 //!
-//! All cards of a pass share the key, so a round-key bit is a plane of all ones or all zeros, and the key can be carried in
-//! the state: a plane of a half is stored XOR-ed with the key bit that its *inner* use will meet next. (E hands every bit to
-//! one S-box as one of its four inner inputs, and every second bit to a neighbour as an outer input too.) Then
+//! All cards of a pass share the key, so a round-key bit is a plane of all ones or all zeros, and
+//! the key can be carried in the state: a plane of a half is stored XOR-ed with the key bit that
+//! its *inner* use will meet next. (E hands every bit to one S-box as one of its four inner inputs,
+//! and every second bit to a neighbour as an outer input too.) Then
 //!
 //! - the four inner inputs of an S-box are read as they are;
-//! - the two outer inputs are XOR-ed with the difference between their key bit and the one they carry;
-//! - updating a plane of the other half takes off its old key bit and puts on its next one: `new = old ^ f ^ difference`,
-//!   one three-input XOR where there is one.
+//! - the two outer inputs are XOR-ed with the difference between their key bit and the one they
+//!   carry;
+//! - updating a plane of the other half takes off its old key bit and puts on its next one: `new =
+//!   old ^ f ^ difference`, one three-input XOR where there is one.
 //!
-//! A half enters and leaves a DES bare when it is the one that is not read first, so the seams between two DES touch only
-//! the other half. The differences are computed in `expand.rs`.
+//! A half enters and leaves a DES bare when it is the one that is not read first, so the seams
+//! between two DES touch only the other half. The differences are computed in `key.rs`.
 
 use core::hint::black_box;
 
@@ -38,8 +42,7 @@ impl<W: Word> Halves<W> {
         Self { left: [zero; 32], right: [zero; 32] }
     }
 
-    /// Where the initial permutation puts bit `bit` (0 is the most significant) of byte `byte` of a block.
-    ///
+    /// Where the initial permutation puts bit `bit` (0 is the most significant) of byte `byte`.
     #[inline(always)]
     pub(in crate::kernel) fn plane(&mut self, byte: usize, bit: usize) -> &mut W {
         let (half, at) = Self::place(byte, bit);
@@ -48,15 +51,16 @@ impl<W: Word> Halves<W> {
 
     /// The same as a half, 0 the left one, and a number in it.
     ///
-    /// FIPS 46-3, IP: even columns go to the left half, odd columns to the right, the last byte first.
+    /// FIPS 46-3, IP: even columns go to the left half, odd columns to the right, the last byte
+    /// first.
     #[inline(always)]
     pub(in crate::kernel) const fn place(byte: usize, bit: usize) -> (usize, usize) {
         (1 - bit % 2, 8 * (bit / 2) + 7 - byte)
     }
 }
 
-/// Replaces the planes of `b1` in `blocks[0]` by those of `E_A(D_B(E_A(E_A(b1) ^ b2)))`, as if still to be finally permuted:
-/// [`Halves::plane`] names the bits of the result.
+/// Replaces the planes of `b1` in `blocks[0]` by those of `E_A(D_B(E_A(E_A(b1) ^ b2)))`, as if
+/// still to be finally permuted: [`Halves::plane`] names the bits of the result.
 #[inline(always)]
 pub(in crate::kernel) fn four_des<W: Word>(
     isa: W::Isa,
@@ -81,8 +85,9 @@ pub(in crate::kernel) fn four_des<W: Word>(
     whiten(isa, right, &key.end);
 }
 
-/// Sixteen rounds. `from` is the half read first and enters with the key bits of the first round on it; `to` enters bare.
-/// After them `to` has been read last, and carries the key bits of the last round; `from` is bare.
+/// Sixteen rounds. `from` is the half read first and enters with the key bits of the first round on
+/// it; `to` enters bare. After them `to` has been read last, and carries the key bits of the last
+/// round; `from` is bare.
 #[inline(always)]
 fn encipher<W: Word>(
     isa: W::Isa,
@@ -96,8 +101,9 @@ fn encipher<W: Word>(
     }
 }
 
-// The order of the S-boxes is free, and it matters: a box cannot start before six boxes of the round before it have written
-// their planes. In these two orders no box reads what one of the three boxes computed just before it wrote.
+// The order of the S-boxes is free, and it matters: a box cannot start before six boxes of the
+// round before it have written their planes. In these two orders no box reads what one of the three
+// boxes computed just before it wrote.
 
 #[inline(always)]
 fn even_round<W: Word>(isa: W::Isa, key: &RoundPlanes, from: &[W; 32], to: &mut [W; 32]) {
@@ -127,8 +133,8 @@ fn odd_round<W: Word>(isa: W::Isa, key: &RoundPlanes, from: &[W; 32], to: &mut [
     barrier();
 }
 
-/// For the compiler only: what follows starts from memory. Left alone, LLVM keeps the halves in registers that do not exist
-/// and spills more than it saves.
+/// For the compiler only: what follows starts from memory. Left alone, LLVM keeps the halves in
+/// registers that do not exist and spills more than it saves.
 #[inline(always)]
 fn barrier() {
     black_box(());

@@ -1,6 +1,7 @@
 //! From the two DES keys of a CVK to the masks that the bitsliced DES XORs into its planes.
 //!
-//! Constant time: a round-key bit is a key bit at a public place, so the expansion reads and writes fixed addresses only.
+//! Constant time: a round-key bit is a key bit at a public place, so the expansion reads and writes
+//! fixed addresses only.
 
 use zeroize::Zeroize;
 
@@ -14,7 +15,8 @@ use crate::kernel::fips::{self, RoundKeys};
 pub(in crate::kernel) struct BoxPlanes {
     /// For the first and the last input: its key bit, XOR the key bit that the plane carries.
     pub(in crate::kernel) outer: [u32; 2],
-    /// For the plane that takes each output: the key bit it carries, XOR the one it is to carry, XOR the circuit's inversion.
+    /// For the plane that takes each output: the key bit it carries, XOR the one it is to carry,
+    /// XOR the circuit's inversion.
     pub(in crate::kernel) target: [u32; 4],
 }
 
@@ -23,8 +25,9 @@ pub(in crate::kernel) type RoundPlanes = [BoxPlanes; 8];
 
 /// A CVK as key-difference masks: 6,784 bytes, the same for every word.
 ///
-/// Sixteen rounds for `E_A` and for `D_B`, and five seams: what the half that is read first must be XORED with before,
-/// between and after the four DES. A half carries the key bits of its inner uses, see `des.rs`.
+/// Sixteen rounds for `E_A` and for `D_B`, and five seams: what the half that is read first must be
+/// XORED with before, between and after the four DES. A half carries the key bits of its inner
+/// uses, see `des.rs`.
 #[derive(Clone)]
 #[repr(C, align(64))]
 pub(in crate::kernel) struct BitsliceKey {
@@ -140,7 +143,8 @@ impl Schedule {
         rounds.zeroize();
     }
 
-    /// The key bits that a half carries when round `round` reads it: those of the four inner inputs of each S-box.
+    /// The key bits that a half carries when round `round` reads it: those of the four inner inputs
+    /// of each S-box.
     fn carried(&self, round: usize) -> [u32; 32] {
         let mut carried = BARE;
         for (i, mask) in carried.iter_mut().enumerate() {
@@ -152,7 +156,8 @@ impl Schedule {
     fn differences(&self, into: &mut [RoundPlanes; 16]) {
         for (i, boxes) in into.iter_mut().enumerate() {
             let read = self.carried(i);
-            // The half that is written was read one round before and is read one round after; it enters and leaves bare.
+            // The half that is written was read one round before and is read one round after; it
+            // enters and leaves bare.
             let old = if i == 0 { BARE } else { self.carried(i - 1) };
             let new = if i == 15 { BARE } else { self.carried(i + 1) };
             for (number, planes) in boxes.iter_mut().enumerate() {

@@ -1,17 +1,19 @@
 //! Cards to planes and planes to values, for vectors.
 //!
-//! Read the 128 rows of a pass as one array of bits. A bit's address has a row number (7 bits), a byte number within the
-//! row and a bit number within the byte (3 bits). Cards lie one after the other, 16 bytes each; planes want the number of
-//! the bit within the card as the row number, and the cards along the row. A transpose only exchanges bits of addresses:
+//! Read the 128 rows of a pass as one array of bits. A bit's address has a row number (7 bits), a
+//! byte number within the row and a bit number within the byte (3 bits). Cards lie one after the
+//! other, 16 bytes each; planes want the number of the bit within the card as the row number, and
+//! the cards along the row. A transpose only exchanges bits of addresses:
 //!
-//! - interleaving the bytes of two rows that differ in one bit of the row number moves that bit to the bottom of the byte
-//!   number within a 16-byte lane, moves the three bits above it up, and moves the top one out into the row number; four
-//!   such steps over 16 rows exchange the number of the byte within the card with four bits of the card number;
-//! - three more exchange the number of the bit within the byte with the last three bits of the card number, by shifts and
-//!   selects.
+//! - interleaving the bytes of two rows that differ in one bit of the row number moves that bit to
+//!   the bottom of the byte number within a 16-byte lane, moves the three bits above it up, and
+//!   moves the top one out into the row number; four such steps over 16 rows exchange the number of
+//!   the byte within the card with four bits of the card number;
+//! - three more exchange the number of the bit within the byte with the last three bits of the card
+//!   number, by shifts and selects.
 //!
-//! What is left of the card number selects the 16-byte lane. The way back takes the same steps in reverse; its last one puts
-//! the lanes in order.
+//! What is left of the card number selects the 16-byte lane. The way back takes the same steps in
+//! reverse; its last one puts the lanes in order.
 
 use core::hint::black_box;
 use core::mem::MaybeUninit;
@@ -136,7 +138,8 @@ pub(in crate::kernel) fn unpack<W: Lanes, const SLOTS: usize>(
     row[W::VALUES - 1].bits()
 }
 
-/// Byte `number` of the values, for eight groups of cards: digits `SLOTS - 1 - 2 * number` and, above it, the one before.
+/// Byte `number` of the values, for eight groups of cards: digits `SLOTS - 1 - 2 * number` and,
+/// above it, the one before.
 #[inline(always)]
 fn byte<W: Lanes, const SLOTS: usize>(
     isa: W::Isa,
@@ -152,7 +155,8 @@ fn byte<W: Lanes, const SLOTS: usize>(
     transpose_bits(isa, [l0, l1, l2, l3, h0, h1, h2, h3])
 }
 
-/// Writes a group of `W::CARDS / 8` values from their lower and upper two bytes: whole rows to `out`, others to `spare`.
+/// Writes a group of `W::CARDS / 8` values from their lower and upper two bytes: whole rows to
+/// `out`, others to `spare`.
 #[inline(always)]
 fn write<W: Lanes>(
     spare: &mut [W; 32],
@@ -195,8 +199,8 @@ fn read<W: Lanes>(isa: W::Isa, cards: &[PackedCard], filler: &PackedCard) -> [W;
     rows
 }
 
-/// Four steps of interleaving: what was the number of the row becomes the number of the byte within the 16-byte lane, and
-/// the other way round.
+/// Four steps of interleaving: what was the number of the row becomes the number of the byte within
+/// the 16-byte lane, and the other way round.
 #[inline(always)]
 fn interleave_rows<W: Lanes>(rows: [W; 16]) -> [W; 16] {
     interleave_once(interleave_once(interleave_once(interleave_once(rows))))
@@ -263,7 +267,8 @@ fn transpose_bits<W: Lanes>(isa: W::Isa, rows: [W; 8]) -> [W; 8] {
     [a, b, c, d, e, f, g, h]
 }
 
-/// Exchanges the bits of `low` that are in `above` with the bits of `high` that are in `below`, `BY` places further down.
+/// Exchanges the bits of `low` that are in `above` with the bits of `high` that are in `below`,
+/// `BY` places further down.
 #[inline(always)]
 fn exchange<W: Lanes, const BY: i32>([below, above]: [W; 2], low: W, high: W) -> [W; 2] {
     [below.select(low, high.shift_left::<BY>()), above.select(high, low.shift_right::<BY>())]

@@ -1,15 +1,16 @@
 //! What a bitsliced kernel needs from a machine word.
 //!
-//! A word is one *plane*: one bit of every card of a pass. A vector of 512 bits holds the same bit of 512 cards, and one
-//! logic instruction computes one gate of the S-box circuits for all of them. The kernels are written once over [`Word`];
-//! each instruction set only says how its register does these few operations.
+//! A word is one *plane*: one bit of every card of a pass. A vector of 512 bits holds the same bit
+//! of 512 cards, and one logic instruction computes one gate of the S-box circuits for all of them.
+//! The kernels are written once over [`Word`]; each instruction set only says how its register does
+//! these few operations.
 //!
-//! A [`Word::Isa`] is the proof that the instruction set is there: words are made only from an `Isa`, so that a value of a
-//! word type proves it too, and every method can be safe.
+//! A [`Word::Isa`] is the proof that the instruction set is there: words are made only from an
+//! `Isa`, so that a value of a word type proves it too, and every method can be safe.
 //!
-//! Everything below the entry points is `#[inline(always)]`. A vector intrinsic becomes one instruction only inside a
-//! function compiled for its instruction set; left behind in a function of its own, the same code is correct and fifty
-//! times slower.
+//! Everything below the entry points is `#[inline(always)]`. A vector intrinsic becomes one
+//! instruction only inside a function compiled for its instruction set; left behind in a function
+//! of its own, the same code is correct and fifty times slower.
 
 use core::mem::MaybeUninit;
 
@@ -41,7 +42,8 @@ pub(in crate::kernel) trait Word: Copy {
         self.xor(b).xor(c)
     }
 
-    /// `ones` where `self` is set, `zeros` elsewhere; fastest if `zeros` is the last to be computed.
+    /// `ones` where `self` is set, `zeros` elsewhere; fastest if `zeros` is the last to be
+    /// computed.
     #[inline(always)]
     fn select(self, ones: Self, zeros: Self) -> Self {
         ones.xor(zeros).and(self).xor(zeros)
@@ -65,8 +67,8 @@ pub(in crate::kernel) trait Word: Copy {
         }
     }
 
-    /// Transposes up to `CARDS` cards into the planes of their two blocks, after DES's initial permutation; lanes without
-    /// a card get `filler`.
+    /// Transposes up to `CARDS` cards into the planes of their two blocks, after DES's initial
+    /// permutation; lanes without a card get `filler`.
     fn pack<'a>(
         isa: Self::Isa,
         cards: &[PackedCard],
@@ -74,8 +76,8 @@ pub(in crate::kernel) trait Word: Copy {
         blocks: &'a mut MaybeUninit<[Halves<Self>; 2]>,
     ) -> &'a mut [Halves<Self>; 2];
 
-    /// Transposes digits (the first digit first, each most significant bit first) into one value per card of `out`, and
-    /// returns the value of the last lane of the pass. `spare` is scratch.
+    /// Transposes digits (the first digit first, each most significant bit first) into one value
+    /// per card of `out`, and returns the value of the last lane of the pass. `spare` is scratch.
     fn unpack<const SLOTS: usize>(
         isa: Self::Isa,
         digits: &[[Self; 4]; SLOTS],

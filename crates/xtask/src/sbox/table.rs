@@ -112,8 +112,8 @@ mod tests {
         }
     }
 
-    /// Coppersmith's design criterion S-4 of the S-boxes, which a mistyped entry is likely to break:
-    /// inputs that differ in one bit give outputs that differ in at least two.
+    /// Coppersmith's design criterion S-4 of the S-boxes, which a mistyped entry is likely to
+    /// break: inputs that differ in one bit give outputs that differ in at least two.
     #[test]
     fn one_input_bit_changes_two_output_bits() {
         for index in 0..BOXES {
