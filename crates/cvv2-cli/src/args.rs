@@ -8,8 +8,8 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 /// Card verification values (CVV, CVV2, iCVV): compute, verify, answer Get CVV2 requests.
 ///
-/// Exit codes: 0 done, 1 a negative answer (mismatch, failed vector, refused request or row), 2 wrong
-/// use or bad input, 3 a fault of the system.
+/// Exit codes: 0 done, 1 a negative answer (mismatch, failed vector, refused request or row), 2
+/// wrong use or bad input, 3 a fault of the system.
 #[derive(Parser)]
 #[command(name = "cvv2", version, max_term_width = 100, subcommand_required = true)]
 pub(crate) struct Args {

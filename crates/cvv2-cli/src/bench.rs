@@ -1,7 +1,7 @@
 //! `cvv2 bench`: what this machine computes, every kernel in one run beside the reference.
 //!
-//! Each figure is the median of many short measurements taken in turn, so that a disturbance touches
-//! all kernels alike. Ratios to the reference travel between machines; rates do not.
+//! Each figure is the median of many short measurements taken in turn, so that a disturbance
+//! touches all kernels alike. Ratios to the reference travel between machines; rates do not.
 
 use std::fmt::{self, Display};
 use std::fs;
@@ -19,8 +19,8 @@ use crate::failure::{Answer, Failure};
 use crate::print::Print;
 
 const TEST_KEY: &str = "0123456789ABCDEFFEDCBA9876543210";
-/// Cards of a batch that stays in the first-level caches.
-const IN_CACHE: usize = 1024;
+/// Cards of a batch that stays in the processor's own caches: 80 KiB with their values.
+const IN_CACHE: usize = 4096;
 /// 64 MiB of packed cards: more than any cache of today's processors.
 const STREAMING: usize = 4 << 20;
 /// The reference takes microseconds a card; more of them show nothing new.
@@ -63,7 +63,7 @@ struct Row {
     one_card_ns: f64,
     /// One call for 64 packed cards, in nanoseconds.
     sixty_four_cards_ns: f64,
-    /// Values a second, cards in the first-level caches, one thread.
+    /// Values a second, cards in the caches of the core, one thread.
     in_cache_per_s: f64,
     /// Values a second, 64 MiB of cards, one thread.
     streaming_per_s: f64,

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use cvv2::hazmat::Steps;
 use cvv2::{CvkPair, CvvLength, KcvMethod, Policy, Verdict};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::args::{ExplainArgs, GenerateArgs, Kind, VerifyArgs};
 use crate::failure::{Answer, Failure};
@@ -21,11 +21,7 @@ pub(crate) fn generate(args: GenerateArgs, print: Print) -> Result<Answer, Failu
     let text = cvv.expose();
     print.answer(
         text.as_str(),
-        &serde_json::json!({
-            "kind": name(kind),
-            "cvv": text.as_str(),
-            "kcv": key.kcv(KcvMethod::TdesZeros).to_string(),
-        }),
+        &Generated { kind: name(kind), cvv: text.as_str(), kcv: CheckValue(&key) },
     )?;
     Ok(Answer::Done)
 }
@@ -46,14 +42,7 @@ pub(crate) fn verify(args: VerifyArgs, print: Print) -> Result<Answer, Failure> 
         Verdict::Match => ("match", Answer::Done),
         Verdict::Mismatch => ("mismatch", Answer::Negative),
     };
-    print.answer(
-        text,
-        &serde_json::json!({
-            "kind": name(kind),
-            "verdict": text,
-            "kcv": key.kcv(KcvMethod::TdesZeros).to_string(),
-        }),
-    )?;
+    print.answer(text, &Verified { kind: name(kind), verdict: text, kcv: CheckValue(&key) })?;
     Ok(answer)
 }
 
@@ -71,6 +60,31 @@ pub(crate) fn explain(args: ExplainArgs, print: Print) -> Result<Answer, Failure
     let explanation = Explanation::of(&key, &card, kind, length(args.digits))?;
     print.answer(&explanation, &explanation)?;
     Ok(Answer::Done)
+}
+
+/// The answer of `generate`; it borrows the value, so that no copy of it stays behind.
+#[derive(Serialize)]
+struct Generated<'a> {
+    kind: &'static str,
+    cvv: &'a str,
+    kcv: CheckValue<'a>,
+}
+
+/// The answer of `verify`.
+#[derive(Serialize)]
+struct Verified<'a> {
+    kind: &'static str,
+    verdict: &'static str,
+    kcv: CheckValue<'a>,
+}
+
+/// The check value of a key, computed when it is written.
+struct CheckValue<'a>(&'a CvkPair);
+
+impl Serialize for CheckValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0.kcv(KcvMethod::TdesZeros))
+    }
 }
 
 /// All that is in one calculation, for eyes: only ever made under a test key.

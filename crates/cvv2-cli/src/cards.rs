@@ -80,14 +80,15 @@ pub(crate) fn store_failure(error: &StoreError) -> Failure {
 fn init(place: &Place, print: Print) -> Result<Answer, Failure> {
     let made_keys = !place.keys.exists();
     let keys = if made_keys {
-        StoreKeys::generate().map_err(Failure::system)?
+        // On disk before the store is: a crash between the two leaves keys that the next run uses,
+        // never a store whose keys are lost.
+        let keys = StoreKeys::generate().map_err(Failure::system)?;
+        secret_file::create(&place.keys, &keys.to_hex())?;
+        keys
     } else {
         store_keys(&place.keys)?
     };
     EmbeddedStore::create(&place.store, &keys).map_err(|e| store_failure(&e))?;
-    if made_keys {
-        secret_file::create(&place.keys, &keys.to_hex())?;
-    }
     let (store, file) = (place.store.display(), place.keys.display());
     let origin = if made_keys { "new keys in" } else { "the keys of" };
     print.answer(

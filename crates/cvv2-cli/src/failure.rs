@@ -39,7 +39,8 @@ impl Failure {
         Self::System(error.to_string())
     }
 
-    /// An input or output error on a named file: a missing or forbidden file is the caller's to mend.
+    /// An input or output error on a named file: a missing or forbidden file is the caller's to
+    /// mend.
     pub(crate) fn file(path: &Path, error: &io::Error) -> Self {
         let text = format!("{}: {error}", path.display());
         match error.kind() {

@@ -76,9 +76,10 @@ fn caller(config: &Config) -> Result<Caller, Failure> {
 }
 
 fn bin_table(config: &Config) -> Result<BinTable, Failure> {
-    let rules = config.cvk.iter().map(|cvk| {
+    let rules = config.cvk.iter().zip(1..).map(|(cvk, number)| {
+        // The text may be a whole PAN, so the rule is named by its place in the file.
         let prefix = BinPrefix::parse(&cvk.bin)
-            .map_err(|e| Failure::BadInput(format!("[[cvk]] bin = {:?}: {e}", cvk.bin)))?;
+            .map_err(|e| Failure::BadInput(format!("[[cvk]] number {number}: bin: {e}")))?;
         Ok((prefix, BinRule::Cvk(Arc::new(cvk.load(config)?))))
     });
     BinTable::new(rules.collect::<Result<Vec<_>, _>>()?).map_err(Failure::bad_input)

@@ -22,7 +22,10 @@ impl SecretText {
     /// Reads a file that only its owner may read.
     ///
     /// Refused: a file that others may read or write, a file of another user (but root's), a file
-    /// longer than 1024 bytes, text that is not UTF-8. The text goes into one buffer that does not grow.
+    /// longer than 1024 bytes, text that is not UTF-8. The text goes into one buffer that does not
+    /// grow.
+    ///
+    /// Linux only, as it asks `/proc` for the user; the embedded store's lock is 64-bit Unix too.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let fail = |e: &io::Error| Failure::file(path, e);
         let refuse = |why: &str| Failure::BadInput(format!("{}: {why}", path.display()));

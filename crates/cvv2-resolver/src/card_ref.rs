@@ -6,17 +6,17 @@ mod identifier;
 
 use std::fmt;
 
+use cvv2::Pan;
+
 pub use contract_number::{ContractNumber, ContractNumberError};
 pub use exid::{Exid, ExidError, ExidForm, MintError};
 use identifier::Identifier;
 
-use crate::luhn;
-
 /// A reference to a card, within a bank.
 ///
 /// The two kinds are spaces of their own: a contract number never finds what was stored under an
-/// equal EXID. A contract number that is the card's PAN is a reference like any other, and is looked
-/// up only if it was stored.
+/// equal EXID. A contract number that is the card's PAN is a reference like any other, and is
+/// looked up only if it was stored.
 ///
 /// A reference cannot be printed by accident:
 ///
@@ -54,10 +54,7 @@ impl CardRef {
     /// Whether the identifier must be treated as a PAN: 12 to 19 digits that pass the Luhn check.
     #[must_use]
     pub fn is_pan(&self) -> bool {
-        let ascii = self.expose().as_bytes();
-        (12..=19).contains(&ascii.len())
-            && ascii.iter().all(u8::is_ascii_digit)
-            && luhn::passes(ascii)
+        Pan::parse(self.expose()).is_ok_and(|pan| pan.passes_luhn())
     }
 
     /// The identifier as it may be shown and sent back.
@@ -213,7 +210,7 @@ mod tests {
         fn no_echo_holds_more_of_a_pan_than_ten_digits(digits in "[0-9]{12,19}") {
             let echo = number(&digits).echo();
             prop_assert_eq!(echo.as_str().len(), digits.len());
-            if cvv2::Pan::parse(&digits).unwrap().passes_luhn() {
+            if Pan::parse(&digits).unwrap().passes_luhn() {
                 prop_assert_eq!(echo.as_str().bytes().filter(u8::is_ascii_digit).count(), 10);
             } else {
                 prop_assert_eq!(echo.as_str(), digits.as_str());

@@ -33,9 +33,10 @@
 //!
 //! References, records and [`StoreKeys`] redact their `Debug`, have no `Display` and no
 //! serialisation, compare in constant time and are zeroized when dropped. Errors say where a value
-//! was wrong and why, never what it was. In the store's file there is neither a PAN nor a reference:
-//! rows are found by a keyed hash and hold what `seal` made of the record. What is not promised: a record or reference that the caller moves may
-//! leave a copy on the stack, which is overwritten in time and not wiped.
+//! was wrong and why, never what it was. In the store's file there is neither a PAN nor a
+//! reference: rows are found by a keyed hash and hold what `seal` made of the record. What is not
+//! promised: a record or reference that the caller moves may leave a copy on the stack, which is
+//! overwritten in time and not wiped.
 //!
 //! # The way through the crate
 //!

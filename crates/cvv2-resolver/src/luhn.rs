@@ -1,4 +1,4 @@
-//! The Luhn check digit (ISO/IEC 7812-1, annex B), which EXIDs and PANs share.
+//! The Luhn check digit (ISO/IEC 7812-1, annex B), of EXIDs.
 
 /// Whether the last digit is the check digit of the others. `ascii` holds ASCII digits only.
 pub(crate) fn passes(ascii: &[u8]) -> bool {

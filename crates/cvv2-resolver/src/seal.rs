@@ -12,23 +12,23 @@
 //!
 //! # Seal
 //!
-//! AES-256-GCM. The associated data are the format's version, the key's version, the table, the bank
-//! and the index: all that says where a row stands. A row that was moved to another index, bank or
-//! table, or given another version, does not open.
+//! AES-256-GCM. The associated data are the format's version, the key's version, the table, the
+//! bank and the index: all that says where a row stands. A row that was moved to another index,
+//! bank or table, or given another version, does not open.
 //!
 //! Nonces are 96 random bits from the operating system's generator, because a counter would have to
 //! survive crashes, restored backups and copies of the file, and a nonce used twice gives two rows
 //! away. Random nonces collide by chance: NIST SP 800-38D, section 8.3, therefore allows 2^32 seals
 //! under one key, which keeps that chance below 2^-32. The store counts its seals and refuses more
 //! ([`SEALS_MAX`]). A hundred million cards with two references each are 2^28.2 seals: the limit is
-//! reached after fourteen imports of the whole portfolio. The count starts again where a key file is
-//! used for a second store or an old copy of the store is brought back: use new keys then.
+//! reached after fourteen imports of the whole portfolio. The count starts again where a key file
+//! is used for a second store or an old copy of the store is brought back: use new keys then.
 //!
 //! # Not protected
 //!
-//! Whoever can write the file can put an older version of a whole card back, take rows away, and see
-//! how many rows a bank has and how many references a card. Sealing says that a row is genuine, not
-//! that it is the latest.
+//! Whoever can write the file can put an older version of a whole card back, take rows away, and
+//! see how many rows a bank has and how many references a card. Sealing says that a row is genuine,
+//! not that it is the latest.
 
 mod keys;
 

@@ -198,7 +198,8 @@ pub enum StoreError {
     },
     /// The keys have sealed as many rows as they may.
     KeysWornOut,
-    /// A row does not open or does not fit: it was changed, moved, or never written by this program.
+    /// A row does not open or does not fit: it was changed, moved, or never written by this
+    /// program.
     Damaged {
         /// The table with the row.
         table: &'static str,

@@ -124,13 +124,19 @@ impl fmt::Display for BinTableError {
                 f.write_str("the BIN prefix is not 1 to 12 digits 0-9; give leading digits only")
             }
             Self::Twice { prefix } => {
-                write!(f, "the BIN prefix {} has two rules; keep one", prefix.as_str())
+                let digits = prefix.as_str();
+                let shown = digits.get(..SHOWN_MAX).unwrap_or(digits);
+                let more = if shown.len() < digits.len() { "…" } else { "" };
+                write!(f, "the BIN prefix {shown}{more} has two rules; keep one")
             }
         }
     }
 }
 
 impl std::error::Error for BinTableError {}
+
+/// How many digits of a prefix an error shows: the longest prefix may be a whole PAN.
+const SHOWN_MAX: usize = 6;
 
 #[cfg(test)]
 mod tests {
@@ -177,6 +183,16 @@ mod tests {
         let error = BinTable::new(rules).unwrap_err();
         assert_eq!(error, BinTableError::Twice { prefix: prefix("4123") });
         assert_eq!(error.to_string(), "the BIN prefix 4123 has two rules; keep one");
+    }
+
+    #[test]
+    fn an_error_shows_six_digits_of_a_prefix_at_most() {
+        for (digits, shown) in
+            [("412345", "412345 has"), ("4123456", "412345… has"), ("412345678901", "412345… has")]
+        {
+            let text = BinTableError::Twice { prefix: prefix(digits) }.to_string();
+            assert_eq!(text, format!("the BIN prefix {shown} two rules; keep one"));
+        }
     }
 
     #[test]

@@ -6,23 +6,23 @@
 //!
 //! A request may be wrong in several ways; the answer names the first in this order:
 //!
-//! 1. size, then JSON with its duplicate keys (101): nothing is believed of a document that is broken
-//!    anywhere, so there is no header to echo either;
+//! 1. size, then JSON with its duplicate keys (101): nothing is believed of a document that is
+//!    broken anywhere, so there is no header to echo either;
 //! 2. the nodes `NISrvRequest`, `request_get_cvv2`, `header` (101: absent, null or no object);
 //! 3. the header's fields in the order of [`Field`];
 //! 4. the node `body` (101);
 //! 5. the body's fields in the order of [`Field`], with one exception: whether `card_identifier_id`
 //!    is a good reference (107) depends on its type and is asked after `card_identifier_type`.
 //!
-//! Within a field: present and not null or blank (102 if it is mandatory), a string, short enough, of
-//! the right characters (103), its own rule (104 to 108).
+//! Within a field: present and not null or blank (102 if it is mandatory), a string, short enough,
+//! of the right characters (103), its own rule (104 to 108).
 //!
 //! # What is echoed
 //!
 //! An echoed field comes back as the characters that were received, untrimmed, in their case; only
-//! the JSON spelling (`\/` or `/`, an integer `msg_id`) is ours. When a request is refused, the header
-//! of the answer holds each field that was read and kept its rule, and leaves out the others; without
-//! a header that could be read the answer has `exception_details` alone.
+//! the JSON spelling (`\/` or `/`, an integer `msg_id`) is ours. When a request is refused, the
+//! header of the answer holds each field that was read and kept its rule, and leaves out the
+//! others; without a header that could be read the answer has `exception_details` alone.
 //!
 //! # Readings of the contract
 //!

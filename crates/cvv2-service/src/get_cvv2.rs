@@ -26,14 +26,14 @@ use crate::settings::{Settings, SettingsError};
 ///
 /// # What callers cannot tell apart
 ///
-/// A reference that nobody has, one that another bank has, and a wrong expiry get the same bytes, but
-/// for the echoed fields and the time of day: every expiry has a valid CVV2, and an answer that told
-/// them apart would find the real one.
+/// A reference that nobody has, one that another bank has, and a wrong expiry get the same bytes,
+/// but for the echoed fields and the time of day: every expiry has a valid CVV2, and an answer that
+/// told them apart would find the real one.
 ///
 /// As to time: the first two are the same work, a look-up within the caller's bank that finds
-/// nothing. All plastics of a card are compared, in constant time each, wherever the match is, and a
-/// wrong expiry ends before keys are touched, as the others do. What remains is inside of the store:
-/// a wrong expiry opens one sealed record more than a reference that is not there.
+/// nothing. All plastics of a card are compared, in constant time each, wherever the match is, and
+/// a wrong expiry ends before keys are touched, as the others do. What remains is inside of the
+/// store: a wrong expiry opens one sealed record more than a reference that is not there.
 pub struct GetCvv2 {
     settings: Settings,
     store: Arc<dyn CardStore>,

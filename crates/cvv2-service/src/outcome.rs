@@ -59,14 +59,59 @@ fn masked(card: &CardRef) -> String {
 }
 
 /// A field that is no place for a card number, in case somebody put one there: 12 to 19 digits that
-/// pass the Luhn check, blanks and hyphens between them or not, are masked.
+/// pass the Luhn check are masked wherever they stand in it, and blanks and hyphens between them are
+/// left out.
+///
+/// Digits side by side are one group. Every sequence of whole groups is tried, and what any of them
+/// hides is hidden: a date before a card number, or groups that pass by chance, uncover nothing.
 fn without_pan(text: &Text) -> String {
     let text = text.expose();
-    let mut digits = Zeroizing::new(String::with_capacity(text.len()));
-    digits.extend(text.chars().filter(|c| !matches!(c, ' ' | '-')));
-    match Pan::parse(&digits) {
-        Ok(pan) if pan.passes_luhn() => pan.masked().as_str().to_owned(),
-        _ => text.to_owned(),
+    let bytes = text.as_bytes();
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let mut fates = vec![Fate::Shown; bytes.len()];
+    for start in 0..bytes.len() {
+        if !is_digit(start) || start.checked_sub(1).is_some_and(is_digit) {
+            continue;
+        }
+        let mut digits = Zeroizing::new(String::with_capacity(Pan::LEN_MAX));
+        let mut places = Vec::with_capacity(Pan::LEN_MAX);
+        for (at, &byte) in bytes.iter().enumerate().skip(start) {
+            match byte {
+                b' ' | b'-' => continue,
+                b'0'..=b'9' if digits.len() < Pan::LEN_MAX => {}
+                _ => break,
+            }
+            digits.push(char::from(byte));
+            places.push(at);
+            if !is_digit(at + 1) && Pan::parse(&digits).is_ok_and(|pan| pan.passes_luhn()) {
+                mask(&mut fates, &places);
+            }
+        }
+    }
+    text.char_indices()
+        .filter_map(|(at, c)| match fates[at] {
+            Fate::Shown => Some(c),
+            Fate::Hidden => Some('X'),
+            Fate::LeftOut => None,
+        })
+        .collect()
+}
+
+/// What becomes of a byte of a text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Shown,
+    Hidden,
+    LeftOut,
+}
+
+/// Masks the PAN whose digits are at these places: the first six and the last four stay as they are.
+fn mask(fates: &mut [Fate], places: &[usize]) {
+    for pair in places.windows(2) {
+        fates[pair[0] + 1..pair[1]].fill(Fate::LeftOut);
+    }
+    for &at in &places[6..places.len() - 4] {
+        fates[at] = Fate::Hidden;
     }
 }
 
@@ -100,8 +145,32 @@ mod tests {
             ("4111111111111112", "4111111111111112"),
             ("223001", "223001"),
             ("a b", "a b"),
+            ("", ""),
+            ("PAN:4111111111111111", "PAN:411111XXXXXX1111"),
+            ("card 4111 1111 1111 1111, née -", "card 411111XXXXXX1111, née -"),
+            ("378282246310005/4111111111111111", "378282XXXXX0005/411111XXXXXX1111"),
+            ("PAN:4111111111111112", "PAN:4111111111111112"),
+            ("é4111-1111--1111 1111é", "é411111XXXXXX1111é"),
+            // A date or an expiry beside it does not hide a card number from the search.
+            ("2020-07-20 4111111111111111", "2020-07-20 411111XXXXXX1111"),
+            ("4111111111111111 2701", "411111XXXXXX1111 2701"),
+            // The last five groups pass by chance, so more is hidden than need be.
+            ("4111 1111 1111 1111 27 01", "411111XXXXXXXXXX2701"),
+            // More digits than a PAN has, as an EXID has.
+            ("99984100148297467162", "99984100148297467162"),
+            ("41111111111111111115", "41111111111111111115"),
         ] {
             assert_eq!(without_pan(&text.to_owned().into()), shown);
+        }
+    }
+
+    #[test]
+    fn groups_that_pass_by_chance_uncover_no_card_number() {
+        // With one of these digits the first four groups pass, which end amid the card number.
+        for digit in 0..10 {
+            let text = format!("1234 567{digit} 4111 1111 1111 1111");
+            let shown = without_pan(&text.into());
+            assert!(shown.ends_with("XXXXXX1111"), "{shown}");
         }
     }
 }

@@ -16,8 +16,8 @@ pub struct Settings {
     /// The offset of our clock: answers are dated in it, a card expires at its midnight, and a
     /// timestamp that names none is read in it. Whole minutes. Default: UTC.
     pub utc_offset: UtcOffset,
-    /// Which EXIDs are read: the published structure, or other issuers' too (`exid.strict = false`).
-    /// Default: the published structure.
+    /// Which EXIDs are read: the published structure, or other issuers' too (`exid.strict =
+    /// false`). Default: the published structure.
     pub exid_form: ExidForm,
     /// `msg_function` of answers (`compat.response_function`). Default: the field table's form.
     pub response_function: ResponseFunction,

@@ -29,6 +29,8 @@ const TOLD_MAX: u64 = 20;
 pub(crate) fn run(args: &CardsImportArgs, place: &Place, print: Print) -> Result<Answer, Failure> {
     let (input, bytes) = open(&args.file)?;
     let mut progress = Progress::new(bytes);
+    // The csv crate gives no way to wipe its buffers: the reader's, and that of a record, hold rows
+    // of the input file and are freed as they are.
     let mut csv = csv::ReaderBuilder::new()
         .delimiter(args.delimiter)
         .flexible(true)

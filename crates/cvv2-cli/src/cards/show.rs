@@ -1,7 +1,5 @@
 //! `cvv2 cards show`: what the store knows about a card, as far as it may be shown.
 
-use std::io;
-
 use cvv2_resolver::{
     BankId, CardRef, CardStore, ContractNumber, EmbeddedStore, Exid, ExidForm, Plastic,
 };
@@ -81,9 +79,10 @@ fn given(
     let text = Typed::from(text);
     if text.as_str() == "-" {
         let bytes = read_standard_input::<LINE_BYTES_MAX>()?;
-        let line = io::BufRead::lines(&bytes[..]).next().transpose();
-        let line = line.map_err(|_| Failure::bad_input("standard input is not text"))?;
-        return parse(Typed::from(line.unwrap_or_default()).as_str().trim());
+        let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line =
+            str::from_utf8(line).map_err(|_| Failure::bad_input("standard input is not text"))?;
+        return parse(line.trim());
     }
     let reference = parse(text.as_str())?;
     if reference.is_pan() {

@@ -27,8 +27,8 @@ impl ContractNumber {
     ///
     /// # Errors
     ///
-    /// [`ContractNumberError`] for no or more than 32 characters, for a character that is a blank, a
-    /// control or no ASCII, and for `X` or `x`.
+    /// [`ContractNumberError`] for no or more than 32 characters, for a character that is a blank,
+    /// a control or no ASCII, and for `X` or `x`.
     pub fn parse(text: &str) -> Result<Self, ContractNumberError> {
         let identifier = Identifier::parse(text).map_err(|error| match error {
             IdentifierError::NotPrintable { at } => ContractNumberError::NotPrintable { at },

@@ -35,22 +35,22 @@ use crate::seal::{INDEX_LEN, Index, Nonces, Place, SEAL_LEN, Sealer, StoreKeys, 
 /// | `cards` | bank, index of the PAN → the sealed list of the card's references |
 /// | `meta` | format version, key id and proof of the keys, number of seals made |
 ///
-/// Each reference has its own copy of the record, so a look-up is one search and one opened seal, and
-/// the copy is bound to its reference directly: its index is part of what the seal covers, and an
-/// entry cannot be pointed at another card because there is nothing that points. The alternative,
-/// an entry that names a row with the record, needs a second search, which costs more than all the
-/// cryptography, and a second seal around the pointer. What copies cost is paid by the writer: the
-/// `cards` row says where the copies are, and a put replaces all of them in the one transaction that
-/// it is, so they never differ.
+/// Each reference has its own copy of the record, so a look-up is one search and one opened seal,
+/// and the copy is bound to its reference directly: its index is part of what the seal covers, and
+/// an entry cannot be pointed at another card because there is nothing that points. The
+/// alternative, an entry that names a row with the record, needs a second search, which costs more
+/// than all the cryptography, and a second seal around the pointer. What copies cost is paid by the
+/// writer: the `cards` row says where the copies are, and a put replaces all of them in the one
+/// transaction that it is, so they never differ.
 ///
-/// Every record has the same length. The directory has mode 0700 and the files 0600; a store that is
-/// open to others is refused.
+/// Every record has the same length. The directory has mode 0700 and the files 0600; a store that
+/// is open to others is refused.
 ///
 /// # Durability
 ///
-/// A put returns after the commit is on the disk (data synchronised, then the root page). LMDB never
-/// overwrites a page that the last commit refers to, so whatever is killed whenever, the next open
-/// finds the last commit; there is no log to replay.
+/// A put returns after the commit is on the disk (data synchronised, then the root page). LMDB
+/// never overwrites a page that the last commit refers to, so whatever is killed whenever, the next
+/// open finds the last commit; there is no log to replay.
 ///
 /// # Size
 ///
@@ -67,7 +67,8 @@ pub struct EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Makes a new store in `directory`, which is made if it is not there, and opens it for writing.
+    /// Makes a new store in `directory`, which is made if it is not there, and opens it for
+    /// writing.
     ///
     /// # Errors
     ///
@@ -352,11 +353,11 @@ fn map(directory: &Path, access: Access) -> Result<Env, StoreError> {
         // this one takes the right to write away.
         unsafe { options.flags(EnvFlags::READ_ONLY) };
     }
-    // SAFETY: the bytes under the mapping change only as LMDB's own protocol foresees. The caller has
-    // found directory and files accessible to their owner alone; a writer holds the exclusive lock,
-    // and LMDB, which replaces no page that a registered reader may see, is what both sides use
-    // (neither NO_LOCK nor a second mapping in this process, which heed refuses). Every process maps
-    // the same number of bytes and nobody resizes the mapping.
+    // SAFETY: the bytes under the mapping change only as LMDB's own protocol foresees. The caller
+    // has found directory and files accessible to their owner alone; a writer holds the exclusive
+    // lock, and LMDB, which replaces no page that a registered reader may see, is what both sides
+    // use (neither NO_LOCK nor a second mapping in this process, which heed refuses). Every process
+    // maps the same number of bytes and nobody resizes the mapping.
     unsafe { options.open(directory) }.map_err(|error| match error {
         heed::Error::EnvAlreadyOpened => StoreError::InUse { directory: directory.to_owned() },
         error => error.into(),

@@ -10,8 +10,8 @@ use crate::record::CardRecord;
 /// A store that forgets everything when it is dropped: for tests, and a handful of cards.
 ///
 /// Cards are kept in clear and zeroized when replaced or dropped. A look-up reads the cards one by
-/// one; the suite that both stores run holds [`EmbeddedStore`](super::EmbeddedStore) to what this one
-/// does.
+/// one; the suite that both stores run holds [`EmbeddedStore`](super::EmbeddedStore) to what this
+/// one does.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     /// Boxed, because a growing vector leaves copies of what it moves.

@@ -1,13 +1,13 @@
 //! A JSON document as a small tree that knows what the contract needs to know of it.
 //!
 //! `serde_json` reads the grammar (RFC 8259, at most 128 levels deep, nothing after the document);
-//! the tree adds two things. A key that occurs twice in one object is refused at every level, because
-//! systems disagree about which of the two counts. And a number is never mistaken for a string: an
-//! identifier of 20 digits fits neither a double nor 64 bits, so one that was sent as a number has
-//! already lost digits somewhere.
+//! the tree adds two things. A key that occurs twice in one object is refused at every level,
+//! because systems disagree about which of the two counts. And a number is never mistaken for a
+//! string: an identifier of 20 digits fits neither a double nor 64 bits, so one that was sent as a
+//! number has already lost digits somewhere.
 //!
-//! Strings are wiped when dropped. One copy is out of reach: `serde_json` decodes a string that holds
-//! escapes in a buffer of its own, which it frees as it is. No digit needs an escape, so this
+//! Strings are wiped when dropped. One copy is out of reach: `serde_json` decodes a string that
+//! holds escapes in a buffer of its own, which it frees as it is. No digit needs an escape, so this
 //! concerns card data of senders that go out of their way only.
 
 use std::fmt;

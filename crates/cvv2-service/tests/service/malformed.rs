@@ -1,4 +1,5 @@
-//! Each malformed request of the table gets its code, its HTTP status, and the name of what is wrong.
+//! Each malformed request of the table gets its code, its HTTP status, and the name of what is
+//! wrong.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};

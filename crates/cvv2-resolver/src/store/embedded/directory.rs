@@ -36,8 +36,8 @@ impl WriterLock {
 }
 
 impl Drop for WriterLock {
-    /// Closing the file is not enough: a program that this process is starting has a copy of the open
-    /// file for a moment, between fork and exec, and with it the lock.
+    /// Closing the file is not enough: a program that this process is starting has a copy of the
+    /// open file for a moment, between fork and exec, and with it the lock.
     fn drop(&mut self) {
         // Nothing can be done about a failure, and the lock ends with the process at the latest.
         let _ = self.held.unlock();
