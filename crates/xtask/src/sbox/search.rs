@@ -6,7 +6,7 @@
 //! zeros ([`fit`]), and one takes its place at random; so do two gates, which finds far more. Gates
 //! that nothing uses any more are gone, and the circuit has become smaller. Now and then it is
 //! allowed to grow by a gate, less and less often: simulated annealing. Rounds begin with a
-//! circuit from nothing ([`start`]) or with one of the best so far.
+//! circuit from nothing ([`start()`]) or with one of the best so far.
 
 mod fit;
 mod net;
