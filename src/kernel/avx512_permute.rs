@@ -93,10 +93,7 @@ fn few(
     let [first, second] = pack_few(cards, known.card());
     let (state, fold) = permute::chain(InEntry(()), key, first, &second);
     let blocks = unpack_few(&state);
-    for (cvv, &block) in out.iter_mut().zip(&blocks) {
-        cvv.set_bits(leading(decimal(block), digits));
-    }
-    known.mismatch(blocks[3], decimal(blocks[3])) | fold ^ key.fold()
+    answer(known, digits, &blocks, out) | fold ^ key.fold()
 }
 
 #[inline(never)]
@@ -111,10 +108,8 @@ fn half(
     let [first, second] = pack(cards, known.card(), 32);
     let (state, fold) = permute::chain(InEntry(()), key, low(&first), &low(&second));
     let blocks = unpack(&wide(&state));
-    for (cvv, &block) in out.iter_mut().zip(&blocks) {
-        cvv.set_bits(leading(decimal(block), digits));
-    }
-    known.mismatch(blocks[31], decimal(blocks[31])) | fold ^ key.fold()
+    let blocks: &[u64; 32] = blocks.first_chunk().expect("32 of 64 lanes");
+    answer(known, digits, blocks, out) | fold ^ key.fold()
 }
 
 #[inline(never)]
@@ -129,10 +124,22 @@ fn full(
     let [first, second] = pack(cards, known.card(), 64);
     let (state, fold) = permute::chain(InEntry(()), key, first, &second);
     let blocks = unpack(&state);
-    for (cvv, &block) in out.iter_mut().zip(&blocks) {
+    answer(known, digits, &blocks, out) | fold ^ key.fold()
+}
+
+/// Writes the values of the caller's cards from the blocks of all lanes, and compares the last lane's
+/// with the known answer: not zero where it differs.
+#[inline(always)]
+fn answer<const LANES: usize>(
+    known: &KnownAnswer,
+    digits: u32,
+    blocks: &[u64; LANES],
+    out: &mut [Cvv],
+) -> u64 {
+    for (cvv, &block) in out.iter_mut().zip(blocks) {
         cvv.set_bits(leading(decimal(block), digits));
     }
-    known.mismatch(blocks[63], decimal(blocks[63])) | fold ^ key.fold()
+    known.mismatch(blocks[LANES - 1], decimal(blocks[LANES - 1]))
 }
 
 /// `dec`: the digits of `block` in order, then its letters minus 10.

@@ -108,8 +108,6 @@ fn build(profile: &str) -> Result<PathBuf, String> {
     let output = Command::new(env!("CARGO"))
         .args(["build", "--locked", "--message-format=json-render-diagnostics"])
         .args(["--package", PROGRAM, "--profile", profile])
-        // In debug builds `subtle` asserts that a choice is 0 or 1, by a branch on that choice.
-        .args(["--config", "profile.dev.package.subtle.debug-assertions=false"])
         .current_dir(workspace())
         .stderr(Stdio::inherit())
         .output()
