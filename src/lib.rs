@@ -59,6 +59,7 @@ mod declassify;
 pub mod hazmat;
 pub mod kernel;
 pub mod key;
+pub mod secret;
 
 pub use batch::Grouping;
 pub use card::{
