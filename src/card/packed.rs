@@ -23,6 +23,10 @@ pub struct PackedCard {
 }
 
 impl PackedCard {
+    /// Bytes that may hold digits: the longest PAN, the expiry and the service code are 26. The
+    /// others are zero.
+    pub(crate) const BYTES: usize = (Pan::LEN_MAX + 4 + 3).div_ceil(2);
+
     /// Packs a card whose expiry enters the calculation in `order`.
     #[must_use]
     pub fn new(pan: &Pan, expiry: &Expiry, order: ExpiryOrder, service_code: &ServiceCode) -> Self {
@@ -43,7 +47,8 @@ impl PackedCard {
         packed
     }
 
-    /// A card from its two blocks, block 1 first; every nibble is a digit 0 to 9.
+    /// A card from its two blocks, block 1 first; every nibble is a digit 0 to 9, and what is behind
+    /// [`BYTES`](Self::BYTES) zero.
     pub(crate) const fn from_blocks(blocks: [u8; 16]) -> Self {
         Self { blocks }
     }

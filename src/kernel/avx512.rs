@@ -161,6 +161,12 @@ impl Word for Avx512 {
     }
 
     #[inline(always)]
+    fn update<const BIT: usize>(self, _: HasAvx512, old: Self, masks: &[u32; 4]) -> Self {
+        // SAFETY: made from a witness, so there is AVX-512F.
+        Self(unsafe { update::<BIT>(self.0, old.0, masks) })
+    }
+
+    #[inline(always)]
     fn select(self, ones: Self, zeros: Self) -> Self {
         Self::lut3::<0xb8>(zeros, self, ones)
     }
@@ -237,6 +243,27 @@ fn ternary<const TABLE: i32>(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
     result
 }
 
+/// `a ^ old ^ masks[BIT]` in one instruction, which reads the mask where it stands. Left to the
+/// compiler it is two; written by hand also because of what [`ternary`] says of its destination.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn update<const BIT: usize>(a: __m512i, old: __m512i, masks: &[u32; 4]) -> __m512i {
+    let result;
+    // SAFETY: one instruction that writes a register only, and reads the four bytes of
+    // `masks[BIT]`; more than three is no `BIT`.
+    unsafe {
+        asm!(
+            "vpternlogd {a}, {old}, dword ptr [{masks} + {offset}]{{1to16}}, 0x96",
+            a = inlateout(zmm_reg) a => result,
+            old = in(zmm_reg) old,
+            masks = in(reg) masks.as_ptr(),
+            offset = const { assert!(BIT < 4, "there are four masks"); 4 * BIT },
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    result
+}
+
 impl Lanes for Avx512 {
     #[inline(always)]
     fn fill<'a>(
@@ -249,6 +276,7 @@ impl Lanes for Avx512 {
         for number in 0..8 {
             for (byte, row) in pack::group(isa, cards, filler, number).into_iter().enumerate() {
                 let (half, at) = Halves::<Self>::place(byte % 8, number);
+                let row = if byte < PackedCard::BYTES { row } else { Self::splat(isa, 0) };
                 // SAFETY: two blocks of two halves of 32 planes follow each other, and `byte / 8`,
                 // `half` and `at` are numbers of theirs.
                 unsafe { to.add(byte / 8).cast::<Self>().add(32 * half + at).write(row) }

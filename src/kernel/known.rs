@@ -19,7 +19,7 @@ impl KnownAnswer {
     pub(super) const fn unknown() -> Self {
         // No issuer's card. Neighbouring digits differ, so that a fault in any of them shows.
         let card =
-            PackedCard::from_blocks(0x9876_5432_1098_7654_3210_9876_5432_1098_u128.to_be_bytes());
+            PackedCard::from_blocks(0x9876_5432_1098_7654_3210_9876_5400_0000_u128.to_be_bytes());
         Self { card, block: 0, digits: 0 }
     }
 

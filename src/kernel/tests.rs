@@ -32,10 +32,13 @@ impl Random {
         key(bytes)
     }
 
-    /// All 128 bits are random: the kernels do not count on decimal digits.
+    /// All bits that a card has are random: the kernels do not count on decimal digits.
     fn card(&mut self) -> PackedCard {
-        let halves = [self.next(), self.next()];
-        PackedCard::from_blocks((u128::from(halves[0]) << 64 | u128::from(halves[1])).to_be_bytes())
+        let mut blocks = [0; 16];
+        blocks[..8].copy_from_slice(&self.next().to_be_bytes());
+        blocks[8..].copy_from_slice(&self.next().to_be_bytes());
+        blocks[PackedCard::BYTES..].fill(0);
+        PackedCard::from_blocks(blocks)
     }
 
     fn cards(&mut self, count: usize) -> Vec<PackedCard> {

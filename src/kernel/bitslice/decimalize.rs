@@ -18,14 +18,14 @@ pub(in crate::kernel) fn decimalize<W: Word, const SLOTS: usize>(
 ) -> [[W; 4]; SLOTS] {
     let zero = W::splat(isa, 0);
     let ones = W::splat(isa, u32::MAX);
-    let mut slots = [[zero; 4]; SLOTS];
+    // A letter minus 10 has three bits.
+    let mut letters = [[zero; 3]; SLOTS];
     for digit in (0..16).rev() {
         let [n3, n2, n1, n0] = nibble(result, digit);
         let letter = n3.and(n2.or(n1));
-        // A letter minus 10: the top bit is clear, and stays clear in the slots until the second
-        // scan.
-        push(&mut slots, letter, [zero, n2.and(n1), n1.xor(ones), n0]);
+        push(&mut letters, letter, [n2.and(n1), n1.xor(ones), n0]);
     }
+    let mut slots = letters.map(|[b2, b1, b0]| [zero, b2, b1, b0]);
     for digit in (0..16).rev() {
         let [n3, n2, n1, n0] = nibble(result, digit);
         let decimal = n2.or(n1).and(n3).xor(ones);
@@ -35,10 +35,14 @@ pub(in crate::kernel) fn decimalize<W: Word, const SLOTS: usize>(
 }
 
 #[inline(always)]
-fn push<W: Word, const SLOTS: usize>(slots: &mut [[W; 4]; SLOTS], when: W, digit: [W; 4]) {
+fn push<W: Word, const BITS: usize, const SLOTS: usize>(
+    slots: &mut [[W; BITS]; SLOTS],
+    when: W,
+    digit: [W; BITS],
+) {
     for slot in (0..SLOTS).rev() {
         let before = if slot == 0 { digit } else { slots[slot - 1] };
-        for bit in 0..4 {
+        for bit in 0..BITS {
             slots[slot][bit] = when.select(before[bit], slots[slot][bit]);
         }
     }

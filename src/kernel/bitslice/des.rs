@@ -17,13 +17,16 @@
 //! - updating a plane of the other half takes off its old key bit and puts on its next one: `new =
 //!   old ^ f ^ difference`, one three-input XOR where there is one.
 //!
-//! A half enters and leaves a DES bare when it is the one that is not read first, so the seams
-//! between two DES touch only the other half. The differences are computed in `key.rs`.
+//! Between two DES nothing is done for the key: the half that a DES reads last is the half that the
+//! next one reads first, so it is read with the bits of the DES before still on it, and all six
+//! inputs of an S-box take a difference in that one round. The differences are computed in
+//! `key.rs`.
 
 use core::hint::black_box;
 
-use super::key::{BitsliceKey, RoundPlanes};
+use super::key::{BitsliceKey, BoxPlanes, DesPlanes, FirstBoxPlanes};
 use super::word::Word;
+use crate::card::PackedCard;
 use crate::kernel::fips::P;
 
 /// The planes of one block after the initial permutation.
@@ -68,34 +71,42 @@ pub(in crate::kernel) fn four_des<W: Word>(
     blocks: &mut [Halves<W>; 2],
 ) {
     let [Halves { left, right }, second] = blocks;
-    whiten(isa, right, &key.start);
-    encipher(isa, key.a(), right, left);
-    // The halves leave a DES swapped: the one read last is the right half of what comes next.
-    for (plane, other) in right.iter_mut().zip(&second.left) {
-        *plane = plane.xor(*other);
+    let (mut from, mut to) = (right, left);
+    for (number, planes) in key.chain().into_iter().enumerate() {
+        // One body for the four: unrolled, they crowd the instruction cache.
+        let [from_now, to_now] = black_box([&mut *from, &mut *to]);
+        encipher(isa, black_box(planes), from_now, to_now);
+        if number == 0 {
+            // The halves leave a DES swapped: the one read last is the right half of what comes
+            // next.
+            add_digits(from, &second.left);
+            add_digits(to, &second.right);
+        }
+        core::mem::swap(&mut from, &mut to);
     }
-    for ((plane, other), mask) in left.iter_mut().zip(&second.right).zip(&key.a_to_a) {
-        *plane = plane.xor3(*other, W::splat(isa, *mask));
+    // The half read last still carries the key bits of its last round; by now it is `from`.
+    for (plane, mask) in from.iter_mut().zip(key.end()) {
+        *plane = plane.xor(W::splat(isa, *mask));
     }
-    encipher(isa, key.a(), left, right);
-    whiten(isa, right, &key.a_to_b);
-    encipher(isa, key.b(), right, left);
-    whiten(isa, left, &key.b_to_a);
-    encipher(isa, key.a(), left, right);
-    whiten(isa, right, &key.end);
 }
 
-/// Sixteen rounds. `from` is the half read first and enters with the key bits of the first round on
-/// it; `to` enters bare. After them `to` has been read last, and carries the key bits of the last
-/// round; `from` is bare.
+/// XORs half of a second block to a half. The second block has ten digits at most, so that its last
+/// three bytes are zero.
 #[inline(always)]
-fn encipher<W: Word>(
-    isa: W::Isa,
-    rounds: &[RoundPlanes; 16],
-    from: &mut [W; 32],
-    to: &mut [W; 32],
-) {
-    for pair in rounds.as_chunks::<2>().0 {
+fn add_digits<W: Word>(half: &mut [W; 32], digits: &[W; 32]) {
+    for at in (0..32).filter(|at| 7 - at % 8 < SECOND_BYTES) {
+        half[at] = half[at].xor(digits[at]);
+    }
+}
+
+/// Sixteen rounds. `from` is the half read first, with the bits that `planes` knows of on it; `to`
+/// enters bare. After them `to` has been read last, and carries the key bits of the last round;
+/// `from` is bare.
+#[inline(always)]
+fn encipher<W: Word>(isa: W::Isa, planes: DesPlanes<'_>, from: &mut [W; 32], to: &mut [W; 32]) {
+    even_round(isa, planes.first, from, to);
+    odd_round(isa, planes.second, to, from);
+    for pair in planes.others.as_chunks::<2>().0 {
         even_round(isa, &pair[0], from, to);
         odd_round(isa, &pair[1], to, from);
     }
@@ -106,30 +117,30 @@ fn encipher<W: Word>(
 // boxes computed just before it wrote.
 
 #[inline(always)]
-fn even_round<W: Word>(isa: W::Isa, key: &RoundPlanes, from: &[W; 32], to: &mut [W; 32]) {
-    substitute::<W, 1>(isa, key, from, to);
-    substitute::<W, 3>(isa, key, from, to);
-    substitute::<W, 4>(isa, key, from, to);
-    substitute::<W, 5>(isa, key, from, to);
+fn even_round<W: Word, K: Inputs>(isa: W::Isa, key: &[K; 8], from: &[W; 32], to: &mut [W; 32]) {
+    substitute::<W, K, 1>(isa, key, from, to);
+    substitute::<W, K, 3>(isa, key, from, to);
+    substitute::<W, K, 4>(isa, key, from, to);
+    substitute::<W, K, 5>(isa, key, from, to);
     barrier();
-    substitute::<W, 6>(isa, key, from, to);
-    substitute::<W, 7>(isa, key, from, to);
-    substitute::<W, 0>(isa, key, from, to);
-    substitute::<W, 2>(isa, key, from, to);
+    substitute::<W, K, 6>(isa, key, from, to);
+    substitute::<W, K, 7>(isa, key, from, to);
+    substitute::<W, K, 0>(isa, key, from, to);
+    substitute::<W, K, 2>(isa, key, from, to);
     barrier();
 }
 
 #[inline(always)]
-fn odd_round<W: Word>(isa: W::Isa, key: &RoundPlanes, from: &[W; 32], to: &mut [W; 32]) {
-    substitute::<W, 0>(isa, key, from, to);
-    substitute::<W, 2>(isa, key, from, to);
-    substitute::<W, 4>(isa, key, from, to);
-    substitute::<W, 5>(isa, key, from, to);
+fn odd_round<W: Word, K: Inputs>(isa: W::Isa, key: &[K; 8], from: &[W; 32], to: &mut [W; 32]) {
+    substitute::<W, K, 0>(isa, key, from, to);
+    substitute::<W, K, 2>(isa, key, from, to);
+    substitute::<W, K, 4>(isa, key, from, to);
+    substitute::<W, K, 5>(isa, key, from, to);
     barrier();
-    substitute::<W, 6>(isa, key, from, to);
-    substitute::<W, 7>(isa, key, from, to);
-    substitute::<W, 1>(isa, key, from, to);
-    substitute::<W, 3>(isa, key, from, to);
+    substitute::<W, K, 6>(isa, key, from, to);
+    substitute::<W, K, 7>(isa, key, from, to);
+    substitute::<W, K, 1>(isa, key, from, to);
+    substitute::<W, K, 3>(isa, key, from, to);
     barrier();
 }
 
@@ -142,35 +153,66 @@ fn barrier() {
 
 /// One S-box: reads six planes, updates four.
 #[inline(always)]
-fn substitute<W: Word, const BOX: usize>(
+fn substitute<W: Word, K: Inputs, const BOX: usize>(
     isa: W::Isa,
-    key: &RoundPlanes,
+    key: &[K; 8],
     from: &[W; 32],
     to: &mut [W; 32],
 ) {
     let key = &key[BOX];
-    let inner = 4 * BOX;
-    let input = [
-        from[(inner + 31) % 32].xor(W::splat(isa, key.outer[0])),
-        from[inner],
-        from[inner + 1],
-        from[inner + 2],
-        from[inner + 3],
-        from[(inner + 4) % 32].xor(W::splat(isa, key.outer[1])),
-    ];
-    let output = W::sbox::<BOX>(input);
-    for (bit, plane) in output.into_iter().enumerate() {
-        let target = TARGET[4 * BOX + bit];
-        to[target] = plane.xor3(to[target], W::splat(isa, key.target[bit]));
+    let [a, b, c, d] = W::sbox::<BOX>(key.read(isa, 4 * BOX, from));
+    let masks = key.target();
+    let [at_a, at_b, at_c, at_d] =
+        [TARGET[4 * BOX], TARGET[4 * BOX + 1], TARGET[4 * BOX + 2], TARGET[4 * BOX + 3]];
+    to[at_a] = a.update::<0>(isa, to[at_a], masks);
+    to[at_b] = b.update::<1>(isa, to[at_b], masks);
+    to[at_c] = c.update::<2>(isa, to[at_c], masks);
+    to[at_d] = d.update::<3>(isa, to[at_d], masks);
+}
+
+/// The masks of one S-box in one round.
+trait Inputs {
+    /// The six inputs of the S-box whose inner inputs start at plane `inner`.
+    fn read<W: Word>(&self, isa: W::Isa, inner: usize, from: &[W; 32]) -> [W; 6];
+    /// The masks for the planes that take the outputs.
+    fn target(&self) -> &[u32; 4];
+}
+
+impl Inputs for BoxPlanes {
+    #[inline(always)]
+    fn read<W: Word>(&self, isa: W::Isa, inner: usize, from: &[W; 32]) -> [W; 6] {
+        [
+            from[(inner + 31) % 32].xor(W::splat(isa, self.outer[0])),
+            from[inner],
+            from[inner + 1],
+            from[inner + 2],
+            from[inner + 3],
+            from[(inner + 4) % 32].xor(W::splat(isa, self.outer[1])),
+        ]
+    }
+
+    #[inline(always)]
+    fn target(&self) -> &[u32; 4] {
+        &self.target
     }
 }
 
-#[inline(always)]
-fn whiten<W: Word>(isa: W::Isa, half: &mut [W; 32], masks: &[u32; 32]) {
-    for (plane, mask) in half.iter_mut().zip(masks) {
-        *plane = plane.xor(W::splat(isa, *mask));
+impl Inputs for FirstBoxPlanes {
+    #[inline(always)]
+    fn read<W: Word>(&self, isa: W::Isa, inner: usize, from: &[W; 32]) -> [W; 6] {
+        let input =
+            |number: usize| from[(inner + 31 + number) % 32].xor(W::splat(isa, self.input[number]));
+        [input(0), input(1), input(2), input(3), input(4), input(5)]
+    }
+
+    #[inline(always)]
+    fn target(&self) -> &[u32; 4] {
+        &self.target
     }
 }
+
+/// Bytes of a second block that hold digits.
+const SECOND_BYTES: usize = PackedCard::BYTES - 8;
 
 /// Where S-box output bit `i` goes: the inverse of FIPS 46-3's P.
 pub(in crate::kernel) const TARGET: [usize; 32] = {

@@ -20,40 +20,55 @@ pub(in crate::kernel) struct BoxPlanes {
     pub(in crate::kernel) target: [u32; 4],
 }
 
-/// The masks for one round, S1 to S8.
-pub(in crate::kernel) type RoundPlanes = [BoxPlanes; 8];
+/// The masks for one S-box in the first round of a DES, where every input takes one.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(in crate::kernel) struct FirstBoxPlanes {
+    /// For each input: its key bit, XOR what the plane carries from the DES before.
+    pub(in crate::kernel) input: [u32; 6],
+    /// As in [`BoxPlanes`].
+    pub(in crate::kernel) target: [u32; 4],
+}
 
-/// A CVK as key-difference masks: 6,784 bytes, the same for every word.
+/// The masks for one round, S1 to S8.
+type RoundPlanes = [BoxPlanes; 8];
+
+/// The masks for one of the four DES.
+#[derive(Clone, Copy)]
+pub(in crate::kernel) struct DesPlanes<'a> {
+    pub(in crate::kernel) first: &'a [FirstBoxPlanes; 8],
+    pub(in crate::kernel) second: &'a RoundPlanes,
+    pub(in crate::kernel) others: &'a [RoundPlanes; 14],
+}
+
+/// A CVK as key-difference masks: 7,552 bytes, the same for every word.
 ///
-/// Sixteen rounds for `E_A` and for `D_B`, and five seams: what the half that is read first must be
-/// XORED with before, between and after the four DES. A half carries the key bits of its inner
-/// uses, see `des.rs`.
+/// The first two rounds of each of the four DES, which depend on the DES before; the other fourteen
+/// of `E_A` and `D_B`; and what the half that is read last carries in the end. A half carries the
+/// key bits of its inner uses, see `des.rs`.
 #[derive(Clone)]
 #[repr(C, align(64))]
 pub(in crate::kernel) struct BitsliceKey {
-    a: [RoundPlanes; 16],
-    b: [RoundPlanes; 16],
-    pub(in crate::kernel) start: [u32; 32],
-    pub(in crate::kernel) a_to_a: [u32; 32],
-    pub(in crate::kernel) a_to_b: [u32; 32],
-    pub(in crate::kernel) b_to_a: [u32; 32],
-    pub(in crate::kernel) end: [u32; 32],
+    first: [[FirstBoxPlanes; 8]; 4],
+    second: [RoundPlanes; 4],
+    others_a: [RoundPlanes; 14],
+    others_b: [RoundPlanes; 14],
+    end: [u32; 32],
 }
 
 const BARE: [u32; 32] = [0; 32];
 const NO_PLANES: BoxPlanes = BoxPlanes { outer: [0; 2], target: [0; 4] };
+const NO_FIRST_PLANES: FirstBoxPlanes = FirstBoxPlanes { input: [0; 6], target: [0; 4] };
 
 impl BitsliceKey {
     /// All zeros, to be filled by [`BitsliceKey::expand`].
     #[must_use]
     pub(in crate::kernel) const fn empty() -> Self {
         Self {
-            a: [[NO_PLANES; 8]; 16],
-            b: [[NO_PLANES; 8]; 16],
-            start: BARE,
-            a_to_a: BARE,
-            a_to_b: BARE,
-            b_to_a: BARE,
+            first: [[NO_FIRST_PLANES; 8]; 4],
+            second: [[NO_PLANES; 8]; 4],
+            others_a: [[NO_PLANES; 8]; 14],
+            others_b: [[NO_PLANES; 8]; 14],
             end: BARE,
         }
     }
@@ -62,54 +77,79 @@ impl BitsliceKey {
     #[inline(never)]
     pub(in crate::kernel) fn expand(into: &mut Self, a: &[u8; 8], b: &[u8; 8]) {
         let mut schedule = Schedule::empty();
+        let [first_1, first_2, first_3, first_4] = &mut into.first;
+        let [second_1, second_2, second_3, second_4] = &mut into.second;
         schedule.load(a, Direction::Encrypt);
-        schedule.differences(&mut into.a);
-        into.start = schedule.carried(0);
-        into.end = schedule.carried(15);
-        into.a_to_a = difference(&into.end, &into.start);
+        let mut carried_by_a = schedule.carried(15);
+        schedule.open(first_1, second_1, &BARE);
+        schedule.open(first_2, second_2, &carried_by_a);
+        schedule.go_on(&mut into.others_a);
         schedule.load(b, Direction::Decrypt);
-        schedule.differences(&mut into.b);
-        into.a_to_b = difference(&into.end, &schedule.carried(0));
-        into.b_to_a = difference(&schedule.carried(15), &into.start);
+        let mut carried_by_b = schedule.carried(15);
+        schedule.open(first_3, second_3, &carried_by_a);
+        schedule.go_on(&mut into.others_b);
+        schedule.load(a, Direction::Encrypt);
+        schedule.open(first_4, second_4, &carried_by_b);
+        into.end.copy_from_slice(&carried_by_a);
         schedule.zeroize();
+        carried_by_a.zeroize();
+        carried_by_b.zeroize();
+    }
+
+    /// The four DES in order: `E_A`, `E_A`, `D_B`, `E_A`.
+    #[inline(always)]
+    pub(in crate::kernel) fn chain(&self) -> [DesPlanes<'_>; 4] {
+        let of = |number: usize, others| DesPlanes {
+            first: &self.first[number],
+            second: &self.second[number],
+            others,
+        };
+        [of(0, &self.others_a), of(1, &self.others_a), of(2, &self.others_b), of(3, &self.others_a)]
+    }
+
+    /// What the half that is read last carries in the end.
+    #[inline(always)]
+    pub(in crate::kernel) fn end(&self) -> &[u32; 32] {
+        &self.end
     }
 
     /// The exclusive-or of all words.
     #[inline(always)]
     pub(in crate::kernel) fn fold(&self) -> u64 {
-        let mut lanes = [0; 6];
-        for planes in self.a.as_flattened().iter().chain(self.b.as_flattened()) {
+        let mut lanes = [0; 10];
+        for planes in self.first.as_flattened() {
+            for (lane, mask) in lanes.iter_mut().zip(planes.input.iter().chain(&planes.target)) {
+                *lane ^= mask;
+            }
+        }
+        for planes in self.rounds().flatten() {
             for (lane, mask) in lanes.iter_mut().zip(planes.outer.iter().chain(&planes.target)) {
                 *lane ^= mask;
             }
         }
-        let seams = [&self.start, &self.a_to_a, &self.a_to_b, &self.b_to_a, &self.end];
-        let words = lanes.iter().chain(seams.into_iter().flatten());
-        u64::from(words.fold(0, |all, word| all ^ word))
+        u64::from(lanes.iter().chain(&self.end).fold(0, |all, word| all ^ word))
     }
 
+    /// All rounds but the first ones.
     #[inline(always)]
-    pub(in crate::kernel) fn a(&self) -> &[RoundPlanes; 16] {
-        &self.a
-    }
-
-    #[inline(always)]
-    pub(in crate::kernel) fn b(&self) -> &[RoundPlanes; 16] {
-        &self.b
+    fn rounds(&self) -> impl Iterator<Item = &RoundPlanes> {
+        self.second.iter().chain(&self.others_a).chain(&self.others_b)
     }
 }
 
 impl Zeroize for BitsliceKey {
     fn zeroize(&mut self) {
-        for planes in self.a.iter_mut().chain(&mut self.b).flatten() {
+        for planes in self.first.as_flattened_mut() {
+            planes.input.zeroize();
+            planes.target.zeroize();
+        }
+        for planes in
+            self.second.iter_mut().chain(&mut self.others_a).chain(&mut self.others_b).flatten()
+        {
             planes.outer.zeroize();
             planes.target.zeroize();
         }
-        for seam in
-            [&mut self.start, &mut self.a_to_a, &mut self.a_to_b, &mut self.b_to_a, &mut self.end]
-        {
-            seam.zeroize();
-        }
+        self.end.zeroize();
     }
 }
 
@@ -153,36 +193,54 @@ impl Schedule {
         carried
     }
 
-    fn differences(&self, into: &mut [RoundPlanes; 16]) {
-        for (i, boxes) in into.iter_mut().enumerate() {
-            let read = self.carried(i);
-            // The half that is written was read one round before and is read one round after; it
-            // enters and leaves bare.
-            let old = if i == 0 { BARE } else { self.carried(i - 1) };
-            let new = if i == 15 { BARE } else { self.carried(i + 1) };
-            for (number, planes) in boxes.iter_mut().enumerate() {
-                planes.outer[0] = self.rounds[i][6 * number] ^ read[(4 * number + 31) % 32];
-                planes.outer[1] = self.rounds[i][6 * number + 5] ^ read[(4 * number + 4) % 32];
-                for (bit, mask) in planes.target.iter_mut().enumerate() {
-                    let at = TARGET[4 * number + bit];
-                    let inverted = u32::from(INVERTED[number] >> (3 - bit) & 1).wrapping_neg();
-                    *mask = old[at] ^ new[at] ^ inverted;
-                }
+    /// The first two rounds; the half that is read first carries `before`, the other one nothing.
+    fn open(&self, first: &mut [FirstBoxPlanes; 8], second: &mut RoundPlanes, before: &[u32; 32]) {
+        let key = &self.rounds[0];
+        let next = self.carried(1);
+        for (number, planes) in first.iter_mut().enumerate() {
+            for (at, mask) in planes.input.iter_mut().enumerate() {
+                *mask = key[6 * number + at] ^ before[(4 * number + 31 + at) % 32];
             }
+            planes.target = target(number, &BARE, &next);
+        }
+        self.round(1, before, second);
+    }
+
+    /// The other rounds.
+    fn go_on(&self, into: &mut [RoundPlanes; 14]) {
+        for (planes, number) in into.iter_mut().zip(2..) {
+            self.round(number, &self.carried(number - 1), planes);
         }
     }
+
+    /// Round `number` of 16 but the first; the half that is written carries `old`.
+    fn round(&self, number: usize, old: &[u32; 32], into: &mut RoundPlanes) {
+        let key = &self.rounds[number];
+        let read = self.carried(number);
+        // It is read one round later; after the last round it is bare.
+        let new = if number == 15 { BARE } else { self.carried(number + 1) };
+        for (box_number, planes) in into.iter_mut().enumerate() {
+            let inner = 4 * box_number;
+            planes.outer[0] = key[6 * box_number] ^ read[(inner + 31) % 32];
+            planes.outer[1] = key[6 * box_number + 5] ^ read[(inner + 4) % 32];
+            planes.target = target(box_number, old, &new);
+        }
+    }
+}
+
+/// The masks for the planes that take the outputs of an S-box.
+fn target(number: usize, old: &[u32; 32], new: &[u32; 32]) -> [u32; 4] {
+    let mut masks = [0; 4];
+    for (bit, mask) in masks.iter_mut().enumerate() {
+        let at = TARGET[4 * number + bit];
+        let inverted = u32::from(INVERTED[number] >> (3 - bit) & 1).wrapping_neg();
+        *mask = old[at] ^ new[at] ^ inverted;
+    }
+    masks
 }
 
 impl Zeroize for Schedule {
     fn zeroize(&mut self) {
         self.rounds.as_flattened_mut().zeroize();
     }
-}
-
-fn difference(a: &[u32; 32], b: &[u32; 32]) -> [u32; 32] {
-    let mut out = BARE;
-    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
-        *out = a ^ b;
-    }
-    out
 }

@@ -74,10 +74,12 @@ pub(in crate::kernel) fn pack<'a, W: Lanes>(
 ) -> &'a mut [Halves<W>; 2] {
     // Between the two steps the rows wait where their planes are to stand: no other scratch.
     let blocks = W::fill(isa, cards, filler, blocks);
-    for block in blocks.iter_mut() {
-        for number in 0..8 {
-            transpose_byte(isa, block, number);
-        }
+    let [first, second] = blocks;
+    for number in 0..8 {
+        transpose_byte(isa, first, number);
+    }
+    for number in 0..PackedCard::BYTES - 8 {
+        transpose_byte(isa, second, number);
     }
     blocks
 }

@@ -42,6 +42,13 @@ pub(in crate::kernel) trait Word: Copy {
         self.xor(b).xor(c)
     }
 
+    /// `self ^ old ^ masks[BIT]`, each mask all ones or all zeros; fastest if `self` is the last to
+    /// be computed.
+    #[inline(always)]
+    fn update<const BIT: usize>(self, isa: Self::Isa, old: Self, masks: &[u32; 4]) -> Self {
+        self.xor3(old, Self::splat(isa, masks[BIT]))
+    }
+
     /// `ones` where `self` is set, `zeros` elsewhere; fastest if `zeros` is the last to be
     /// computed.
     #[inline(always)]
