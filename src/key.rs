@@ -8,7 +8,6 @@ pub use component::Component;
 pub use kcv::{Kcv, KcvMethod};
 pub(crate) use parity::set_odd_parity;
 
-use alloc::boxed::Box;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,11 +16,12 @@ use zeroize::Zeroize;
 
 use crate::card::ExpiryOrder;
 use crate::kernel::{Kernel, KeyMaterial};
+use crate::secret::{Protection, Secret};
 
 /// The two halves of a card verification key, CVK A and CVK B, ready to compute.
 ///
-/// The bytes live in one heap allocation, are written there directly, are zeroized when the pair is
-/// dropped, and cannot be read back. The [`ExpiryOrder`] belongs to the key because issuers differ
+/// The bytes live in a [`Secret`], the best protected that is to be had, are written there directly,
+/// are zeroized when the pair is dropped, and cannot be read back. The [`ExpiryOrder`] belongs to the key because issuers differ
 /// and both ends must agree.
 ///
 /// ```
@@ -33,7 +33,7 @@ use crate::kernel::{Kernel, KeyMaterial};
 /// # Ok::<(), KeyError>(())
 /// ```
 pub struct CvkPair {
-    material: Box<KeyMaterial>,
+    material: Secret<KeyMaterial>,
     expiry_order: ExpiryOrder,
     policy: Policy,
     kernel: Kernel,
@@ -56,7 +56,7 @@ impl CvkPair {
         order: ExpiryOrder,
         policy: Policy,
     ) -> Result<Self, KeyError> {
-        let mut material = KeyMaterial::zeros();
+        let mut material = blank();
         material.bytes_mut().copy_from_slice(key);
         Self::accept(material, order, policy)
     }
@@ -72,7 +72,7 @@ impl CvkPair {
         order: ExpiryOrder,
         policy: Policy,
     ) -> Result<Self, KeyError> {
-        let mut material = KeyMaterial::zeros();
+        let mut material = blank();
         material.bytes_mut()[..8].copy_from_slice(a);
         material.bytes_mut()[8..].copy_from_slice(b);
         Self::accept(material, order, policy)
@@ -88,7 +88,7 @@ impl CvkPair {
     /// [`KeyError::Length`] and [`KeyError::NotHex`] for a text that is not 32 hexadecimal digits,
     /// and [`KeyError`] for what `policy` refuses.
     pub fn from_hex(hex: &str, order: ExpiryOrder, policy: Policy) -> Result<Self, KeyError> {
-        let mut material = KeyMaterial::zeros();
+        let mut material = blank();
         decode_hex(hex, material.bytes_mut())?;
         Self::accept(material, order, policy)
     }
@@ -104,7 +104,7 @@ impl CvkPair {
         order: ExpiryOrder,
         policy: Policy,
     ) -> Result<Self, KeyError> {
-        let mut material = KeyMaterial::zeros();
+        let mut material = blank();
         decode_hex(a, &mut material.bytes_mut()[..8])?;
         decode_hex(b, &mut material.bytes_mut()[8..])?;
         Self::accept(material, order, policy)
@@ -126,7 +126,7 @@ impl CvkPair {
         if components.len() < 2 {
             return Err(KeyError::Components { given: components.len() });
         }
-        let mut material = KeyMaterial::zeros();
+        let mut material = blank();
         for component in components {
             for (byte, part) in material.bytes_mut().iter_mut().zip(component.bytes()) {
                 *byte ^= part;
@@ -160,6 +160,12 @@ impl CvkPair {
         self.policy
     }
 
+    /// How the memory that the key lives in is guarded.
+    #[must_use]
+    pub fn protection(&self) -> Protection {
+        self.material.protection()
+    }
+
     /// The kernel that computes.
     #[must_use]
     pub fn kernel(&self) -> Kernel {
@@ -187,8 +193,9 @@ impl CvkPair {
         &mut self.material
     }
 
-    fn accept(
-        mut material: Box<KeyMaterial>,
+    /// Takes a place that the key bytes were written to.
+    pub(crate) fn accept(
+        mut material: Secret<KeyMaterial>,
         expiry_order: ExpiryOrder,
         policy: Policy,
     ) -> Result<Self, KeyError> {
@@ -294,6 +301,11 @@ impl fmt::Display for KeyError {
 }
 
 impl core::error::Error for KeyError {}
+
+/// The best memory that is to be had.
+fn blank() -> Secret<KeyMaterial> {
+    KeyMaterial::zeros(Protection::Wiped).expect("any memory is protected so well")
+}
 
 /// Decodes exactly `into.len()` bytes of hexadecimal digits, in either case.
 ///

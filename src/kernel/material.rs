@@ -1,7 +1,5 @@
 //! What kernels read of a key.
 
-use alloc::boxed::Box;
-
 use zeroize::{Zeroize, zeroize_stack};
 
 #[cfg(all(target_arch = "x86_64", feature = "std"))]
@@ -14,9 +12,9 @@ use super::permute::PermuteKey;
 use super::portable;
 use super::portable_row::{self, PortableKey};
 use crate::card::Cvv;
+use crate::secret::{Protection, Secret, SecretError};
 
-/// A CVK pair: its clear bytes, each kernel's form of them, and the known answer. On the heap,
-/// wiped when dropped; about 25 KiB on x86-64, a third of it elsewhere, of which 16 bytes are the
+/// A CVK pair: its clear bytes, each kernel's form of them, and the known answer; about 25 KiB on x86-64, a third of it elsewhere, of which 16 bytes are the
 /// key.
 #[repr(C)]
 pub(crate) struct KeyMaterial {
@@ -48,8 +46,12 @@ struct Folds {
 impl KeyMaterial {
     /// A place to write a key to, so that its bytes are never moved. (Expansion copies half a key
     /// at a time to the stack, and wipes it.)
-    pub(crate) fn zeros() -> Box<Self> {
-        Box::new(Self {
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError`] where there is no memory protected `at_least` so well.
+    pub(crate) fn zeros(at_least: Protection) -> Result<Secret<Self>, SecretError> {
+        let zeros = Self {
             bytes: [0; 16],
             known: KnownAnswer::unknown(),
             bitslice: BitsliceKey::empty(),
@@ -59,7 +61,8 @@ impl KeyMaterial {
             #[cfg(all(target_arch = "x86_64", feature = "std"))]
             permute: PermuteKey::default(),
             folds: Folds::default(),
-        })
+        };
+        Secret::new(zeros, at_least)
     }
 
     /// Fills in every form of the key that the bytes hold by now, and learns the known answer.
@@ -177,8 +180,8 @@ fn learn_known_answer(key: &mut KeyMaterial) {
     key.known.spoil(u64::from(mismatch));
 }
 
-impl Drop for KeyMaterial {
-    fn drop(&mut self) {
+impl Zeroize for KeyMaterial {
+    fn zeroize(&mut self) {
         self.bytes.zeroize();
         self.known.zeroize();
         self.bitslice.zeroize();

@@ -1,14 +1,16 @@
 //! Every kernel against the reference, at every seam, and with faults injected.
 
-use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
+
+use zeroize::Zeroize;
 
 use super::bitslice::{Halves, decimalize, sbox_lut2, sbox_lut3};
 use super::material::faults;
 use super::reference::{self, Steps};
 use super::{Choice, Kernel, KeyMaterial, fips};
 use crate::card::{Cvv, CvvLength, PackedCard};
+use crate::secret::{Protection, Secret};
 
 /// xorshift64*: different cards in every lane, the same in every run.
 struct Random(u64);
@@ -25,7 +27,7 @@ impl Random {
         ((self.next() >> 32) as usize) % end
     }
 
-    fn key(&mut self) -> Box<KeyMaterial> {
+    fn key(&mut self) -> Secret<KeyMaterial> {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.next().to_be_bytes());
         bytes[8..].copy_from_slice(&self.next().to_be_bytes());
@@ -46,8 +48,8 @@ impl Random {
     }
 }
 
-fn key(bytes: [u8; 16]) -> Box<KeyMaterial> {
-    let mut key = KeyMaterial::zeros();
+fn key(bytes: [u8; 16]) -> Secret<KeyMaterial> {
+    let mut key = KeyMaterial::zeros(Protection::Wiped).unwrap();
     *key.bytes_mut() = bytes;
     key.expand();
     key
@@ -171,20 +173,13 @@ fn a_thousand_faults_in_each_kernels_forms_let_no_wrong_value_out() {
 }
 
 #[test]
-fn drop_leaves_zeros() {
-    use core::mem::ManuallyDrop;
-
-    let mut slot = ManuallyDrop::new(Random(15).key());
-    for (name, form) in faults::forms(&mut slot) {
+fn wiping_leaves_zeros() {
+    let mut key = Random(15).key();
+    for (name, form) in faults::forms(&mut key) {
         assert!(form.iter().any(|byte| *byte != 0), "the control: `{name}` is there");
     }
-    #[expect(unsafe_code, reason = "looks at memory after the drop of what was in it")]
-    // SAFETY: the material is dropped once, in place; its box stays allocated, and its fields are
-    // integers, which remain readable.
-    unsafe {
-        core::ptr::drop_in_place::<KeyMaterial>(&raw mut **slot);
-    }
-    for (name, form) in faults::forms(&mut slot) {
+    key.zeroize();
+    for (name, form) in faults::forms(&mut key) {
         assert!(form.iter().all(|byte| *byte == 0), "`{name}` is wiped");
     }
 }

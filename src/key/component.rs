@@ -1,16 +1,14 @@
 //! Full-length key components, held by one custodian each.
 
-use alloc::boxed::Box;
 use core::fmt;
 
-use zeroize::Zeroize;
-
 use super::{CvkPair, Kcv, KcvMethod, KeyError, decode_hex};
+use crate::secret::{Protection, Secret};
 
 /// One of the components that a [`CvkPair`] is the exclusive-or of.
 ///
 /// A component is as long as the key and tells nothing about it alone. (A *share* of a threshold
-/// scheme is something else.) It is boxed, zeroized when dropped, and cannot be read back.
+/// scheme is something else.) It lives in a [`Secret`], is zeroized when dropped, and cannot be read back.
 ///
 /// ```
 /// use cvv2::{Component, CvkPair, ExpiryOrder, KcvMethod, KeyError, Policy};
@@ -22,7 +20,7 @@ use super::{CvkPair, Kcv, KcvMethod, KeyError, decode_hex};
 /// assert_eq!(cvk.kcv(KcvMethod::TdesZeros).to_string(), "D5BE96");
 /// # Ok::<(), KeyError>(())
 /// ```
-pub struct Component(Box<[u8; CvkPair::LEN]>);
+pub struct Component(Secret<[u8; CvkPair::LEN]>);
 
 impl Component {
     /// Reads 32 hexadecimal digits, in either case, without secret-dependent branches or look-ups.
@@ -31,7 +29,8 @@ impl Component {
     ///
     /// [`KeyError::Length`] or [`KeyError::NotHex`] for anything else.
     pub fn from_hex(hex: &str) -> Result<Self, KeyError> {
-        let mut component = Self(Box::new([0; CvkPair::LEN]));
+        let blank = Secret::new([0; CvkPair::LEN], Protection::Wiped);
+        let mut component = Self(blank.expect("any memory is protected so well"));
         decode_hex(hex, &mut *component.0)?;
         Ok(component)
     }
@@ -50,11 +49,5 @@ impl Component {
 impl fmt::Debug for Component {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Component([redacted])")
-    }
-}
-
-impl Drop for Component {
-    fn drop(&mut self) {
-        self.0.zeroize();
     }
 }
