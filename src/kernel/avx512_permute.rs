@@ -93,7 +93,7 @@ fn few(
     let [first, second] = pack_few(cards, known.card());
     let (state, fold) = permute::chain(InEntry(()), key, first, &second);
     let blocks = unpack_few(&state);
-    answer(known, digits, &blocks, out) | fold ^ key.fold()
+    answer(known, digits, &blocks, out) | fold ^ key.fold() | disagreement(&state)
 }
 
 #[inline(never)]
@@ -199,6 +199,24 @@ fn pack_few(cards: &[PackedCard], known: &PackedCard) -> [State<Ymm>; 2] {
         }
     }
     states
+}
+
+/// Not zero unless every group of four lanes holds what the first group does.
+///
+/// The known card proves its own lane. The eight groups compute the same cards, so that a bit that
+/// flips in any lane of the state makes its group differ from the others.
+#[inline(always)]
+fn disagreement(state: &State<Ymm>) -> u64 {
+    let mut differing = Ymm::lanes4(0);
+    for vector in state.left.iter().chain(&state.right) {
+        // SAFETY: inlined into an entry with these features.
+        differing.0 = unsafe {
+            let first = _mm256_broadcastd_epi32(_mm256_castsi256_si128(vector.0));
+            _mm256_ternarylogic_epi64::<OR_DIFFERENCE>(differing.0, vector.0, first)
+        };
+    }
+    // SAFETY: as above.
+    u64::from(unsafe { _mm256_testz_si256(differing.0, differing.0) } == 0)
 }
 
 /// The output blocks of the first four lanes.
@@ -401,6 +419,8 @@ fn fold_words(bytes: &[u8]) -> u64 {
 const XOR_OF_THREE: i32 = 0x96;
 /// `vpternlog`: the first operand where the third is set, the second elsewhere.
 const CHOOSE: i32 = 0xE4;
+/// The first operand, OR where the other two differ.
+const OR_DIFFERENCE: i32 = 0xF6;
 /// The first operand, XOR the second where the third is set.
 const XOR_WHERE: i32 = 0x78;
 /// The first operand, XOR the second where the third is not set.
@@ -483,7 +503,10 @@ impl ByteLanes for Ymm {
         unsafe {
             let low = _mm256_loadu_si256(table.as_ptr().cast());
             let high = _mm256_loadu_si256(again.as_ptr().add(32).cast());
-            Self(_mm256_permutex2var_epi8(low, lanes.0, high))
+            let found = Self(_mm256_permutex2var_epi8(low, lanes.0, high));
+            #[cfg(test)]
+            let found = found.struck();
+            found
         }
     }
     #[inline(always)]
@@ -539,6 +562,18 @@ impl Zmm {
 }
 
 impl Ymm {
+    /// The vector with the bit flipped that fault injection has its eye on by now, if any.
+    #[cfg(test)]
+    fn struck(self) -> Self {
+        let mut bytes = [0; 32];
+        // SAFETY: inlined into an entry with these features; the places have 32 bytes.
+        unsafe {
+            _mm256_storeu_si256(bytes.as_mut_ptr().cast(), self.0);
+            super::material::faults::strike(&mut bytes);
+            Self(_mm256_loadu_si256(bytes.as_ptr().cast()))
+        }
+    }
+
     /// The same four lanes eight times.
     #[inline(always)]
     fn lanes4(lanes: u32) -> Self {

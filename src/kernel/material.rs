@@ -202,9 +202,35 @@ impl Zeroize for KeyMaterial {
 pub(crate) mod faults {
     use alloc::vec;
     use alloc::vec::Vec;
+    use core::cell::Cell;
     use core::slice;
 
     use super::*;
+
+    /// A bit of the state that is to flip while a call computes.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Strike {
+        /// How many look-ups are still right.
+        pub(crate) after: usize,
+        pub(crate) lane: usize,
+        pub(crate) bit: u32,
+    }
+
+    std::thread_local! {
+        /// What is to happen to this thread's next call.
+        pub(crate) static STRIKE: Cell<Option<Strike>> = const { Cell::new(None) };
+    }
+
+    /// What a look-up found, on its way into the state.
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
+    pub(crate) fn strike(lanes: &mut [u8]) {
+        if let Some(strike) = STRIKE.get() {
+            STRIKE.set(strike.after.checked_sub(1).map(|after| Strike { after, ..strike }));
+            if strike.after == 0 {
+                lanes[strike.lane % lanes.len()] ^= 1 << strike.bit;
+            }
+        }
+    }
 
     /// Every byte that kernels of this machine read of the key, form by form.
     #[expect(unsafe_code, reason = "fault injection writes where no safe code can")]

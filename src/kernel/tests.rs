@@ -172,6 +172,34 @@ fn a_thousand_faults_in_each_kernels_forms_let_no_wrong_value_out() {
     }
 }
 
+/// A bit of one lane flips while AVX-512 computes one to three cards: the cards of an online call.
+#[test]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
+fn a_thousand_faults_in_the_state_of_an_online_call_let_no_wrong_value_out() {
+    let Some(kernel) = Kernel::by_name("avx512") else {
+        return std::eprintln!("not tested: this machine has no AVX-512");
+    };
+    let mut random = Random(17);
+    let mut caught = 0;
+    for _ in 0..1000 {
+        let key = random.key();
+        let size = 1 + random.below(3);
+        let cards = random.cards(size);
+        let right = expected(&key, &cards, CvvLength::THREE);
+        let (after, lane) = (random.below(4 * 16 * 8), random.below(32));
+        let bit = random.below(8) as u32;
+        faults::STRIKE.set(Some(faults::Strike { after, lane, bit }));
+        let mut out = vec![Cvv::EMPTY; size];
+        let proof = kernel.generate(&key, &cards, CvvLength::THREE, &mut out);
+        assert!(faults::STRIKE.take().is_none(), "the fault has struck");
+        match proof {
+            None => caught += 1,
+            Some(_) => assert!(out == right, "look-up {after}, lane {lane}, bit {bit}"),
+        }
+    }
+    assert!(caught > 500, "{caught} of 1000 faults were caught");
+}
+
 #[test]
 fn wiping_leaves_zeros() {
     let mut key = Random(15).key();
