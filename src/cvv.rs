@@ -135,13 +135,27 @@ impl CvkPair {
     ///
     /// # Errors
     ///
-    /// [`ComputeError`] if the engine refuses. Every slot of `out` is wiped or as it was then, and
-    /// the key refuses from there on.
+    /// [`ComputeError`] if the engine refuses. Every slot of `out` is wiped or as it was then.
+    /// [`ComputeError::NotForGenerating`] is the key's mode of use; after any other the key refuses
+    /// from there on.
     ///
     /// # Panics
     ///
     /// If `out` has not exactly one slot for each card.
     pub fn generate_many(
+        &self,
+        cards: &[PackedCard],
+        length: CvvLength,
+        out: &mut [Cvv],
+    ) -> Result<(), ComputeError> {
+        if !self.mode_of_use().may_generate() {
+            return Err(ComputeError::NotForGenerating);
+        }
+        self.compute_many(cards, length, out)
+    }
+
+    /// Computes, whatever the mode of use allows.
+    fn compute_many(
         &self,
         cards: &[PackedCard],
         length: CvvLength,
@@ -164,11 +178,16 @@ impl CvkPair {
     ///
     /// # Errors
     ///
-    /// [`ComputeError`], as [`generate`](Self::generate).
+    /// [`ComputeError`], as [`generate`](Self::generate), but [`ComputeError::NotForVerifying`] for
+    /// the mode of use.
     pub fn verify(&self, card: &PackedCard, typed: &Cvv) -> Result<Verdict, ComputeError> {
+        if !self.mode_of_use().may_verify() {
+            return Err(ComputeError::NotForVerifying);
+        }
         let Some(length) = CvvLength::new(typed.digits()) else { return Ok(Verdict::Mismatch) };
-        let computed = self.generate(card, length)?;
-        Ok(Verdict::from(computed.ct_eq(typed)))
+        let mut computed = [Cvv::EMPTY];
+        self.compute_many(core::slice::from_ref(card), length, &mut computed)?;
+        Ok(Verdict::from(computed[0].ct_eq(typed)))
     }
 }
 
@@ -193,9 +212,14 @@ impl From<subtle::Choice> for Verdict {
 ///
 /// Every call also computes a card whose value was determined when the key was loaded. A processor
 /// that errs, memory that lost a bit and a fault attack all show as another value for that card.
+/// Besides, a key that came in a key block does what its mode of use allows, and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ComputeError {
+    /// The key verifies only: its key block has mode of use `V`.
+    NotForGenerating,
+    /// The key generates only: its key block has mode of use `G`.
+    NotForVerifying,
     /// An earlier call failed its self-test; the key does not compute any more.
     Refusing,
     /// This call's known-answer card came out wrong; nothing was returned.
@@ -205,6 +229,12 @@ pub enum ComputeError {
 impl fmt::Display for ComputeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NotForGenerating => {
+                "this key is for verifying only; choose the key that generates"
+            }
+            Self::NotForVerifying => {
+                "this key is for generating only; choose the key that verifies"
+            }
             Self::Refusing => {
                 "the engine refuses to compute since its self-test failed; take this machine out \
                  of service"

@@ -8,9 +8,9 @@ use core::fmt;
 
 use cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 
-use crate::card::{Cvv, CvvLength, PackedCard, Pan, ServiceCode};
+use crate::card::{Cvv, CvvLength, ExpiryOrder, PackedCard, Pan, ServiceCode};
 use crate::kernel::reference;
-use crate::key::{CvkPair, Kcv, Policy, set_odd_parity};
+use crate::key::{CvkPair, Kbpk, Kcv, KeyBlock, KeyBlockError, Policy, set_odd_parity};
 
 /// Packs a card whose four expiry digits need not be a date: published data has a month 33.
 ///
@@ -135,6 +135,21 @@ pub fn decimalize(bytes: &[u8]) -> Vec<u8> {
 /// Gives every byte of a DES key an odd number of ones by its lowest bit.
 pub fn force_odd_parity(key: &mut [u8]) {
     set_odd_parity(key);
+}
+
+/// Takes a card verification key out of a key block as [`CvkPair::from_key_block`] does, under
+/// another policy: published blocks hold keys of bad parity.
+///
+/// # Errors
+///
+/// As [`CvkPair::from_key_block`].
+pub fn cvk_from_key_block(
+    block: &KeyBlock,
+    kbpk: &Kbpk,
+    order: ExpiryOrder,
+    policy: Policy,
+) -> Result<CvkPair, KeyBlockError> {
+    CvkPair::from_key_block_under(block, kbpk, order, policy)
 }
 
 /// A single-, double- or triple-length DES key (8, 16 or 24 bytes), for known answers.

@@ -1,9 +1,15 @@
 //! Card verification keys: how they come in, what is refused, how they are named.
 
+pub mod block;
 mod component;
 mod kcv;
 mod parity;
 
+pub use block::{
+    Exportability, Kbpk, KbpkAlgorithm, KbpkComponent, KbpkError, KeyAlgorithm, KeyBlock,
+    KeyBlockError, KeyBlockHeader, KeyBlockVersion, KeyContext, KeyUsage, KeyVersion, ModeOfUse,
+    OpenedKey, OptionalBlock,
+};
 pub use component::Component;
 pub use kcv::{Kcv, KcvMethod};
 pub(crate) use parity::set_odd_parity;
@@ -38,6 +44,8 @@ pub struct CvkPair {
     policy: Policy,
     kernel: Kernel,
     refusing: AtomicBool,
+    /// What the key block said that the key came in.
+    header: Option<Box<KeyBlockHeader>>,
 }
 
 impl CvkPair {
@@ -205,7 +213,8 @@ impl CvkPair {
         }
         material.expand();
         let refusing = AtomicBool::new(false);
-        Ok(Self { material, expiry_order, policy, kernel: Kernel::detect(), refusing })
+        let kernel = Kernel::detect();
+        Ok(Self { material, expiry_order, policy, kernel, refusing, header: None })
     }
 }
 

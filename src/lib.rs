@@ -41,6 +41,7 @@
 //! |---|---|
 //! | [`card`] | [`Pan`], [`Expiry`], [`ServiceCode`], [`Cvv`], and [`PackedCard`] that kernels take |
 //! | [`key`] | [`CvkPair`], [`Policy`], [`Kcv`], [`Component`] |
+//! | [`key::block`] | [`KeyBlock`], [`Kbpk`]: keys that arrive in X9.143 key blocks |
 //! | `cvv` | generate and verify, as methods of [`CvkPair`] |
 //! | `batch` | threads, and [`Grouping`] for cards of many keys |
 //! | [`kernel`] | the one place that chooses how DES is computed |
@@ -68,7 +69,7 @@ pub use card::{
 };
 pub use cvv::{ComputeError, Verdict, VerifyError};
 pub use kernel::Kernel;
-pub use key::{Component, CvkPair, Kcv, KcvMethod, KeyError, Policy};
+pub use key::{Component, CvkPair, Kbpk, Kcv, KcvMethod, KeyBlock, KeyError, Policy};
 
 /// The README's example is compiled and run as a test.
 #[cfg(doctest)]

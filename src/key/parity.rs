@@ -43,7 +43,7 @@ pub(crate) fn set_odd_parity(key: &mut [u8]) {
 pub(super) fn refuse_bad_halves(a: &[u8; 8], b: &[u8; 8]) -> Result<(), KeyError> {
     let even: u32 = a.iter().chain(b).map(|byte| u32::from(even_parity(*byte))).sum();
     let [weak_a, weak_b] = [is_weak(a), is_weak(b)];
-    let equal = a.iter().zip(b).fold(Choice::from(1), |all, (x, y)| all & (x | 1).ct_eq(&(y | 1)));
+    let equal = equal_but_for_parity(a, b);
 
     if even > 0 {
         Err(KeyError::Parity { bytes: even })
@@ -58,7 +58,13 @@ pub(super) fn refuse_bad_halves(a: &[u8; 8], b: &[u8; 8]) -> Result<(), KeyError
     }
 }
 
-fn is_weak(half: &[u8; 8]) -> Choice {
+/// Whether two DES keys are the same key.
+pub(super) fn equal_but_for_parity(a: &[u8; 8], b: &[u8; 8]) -> Choice {
+    a.iter().zip(b).fold(Choice::from(1), |all, (x, y)| all & (x | 1).ct_eq(&(y | 1)))
+}
+
+/// Whether a DES key is weak or semi-weak.
+pub(super) fn is_weak(half: &[u8; 8]) -> Choice {
     let mut normal = *half;
     set_odd_parity(&mut normal);
     let weak = WEAK.iter().fold(Choice::from(0), |any, weak| any | normal.ct_eq(weak));
