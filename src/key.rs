@@ -14,6 +14,7 @@ pub use component::Component;
 pub use kcv::{Kcv, KcvMethod};
 pub(crate) use parity::set_odd_parity;
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 

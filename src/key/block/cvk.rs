@@ -70,7 +70,7 @@ impl CvkPair {
             .expose()
             .try_into()
             .map_err(|_| KeyBlockError::KeyLength { bytes: opened.expose().len() })?;
-        let mut material = KeyMaterial::zeros();
+        let mut material = KeyMaterial::zeros(kbpk.at_least())?;
         material.bytes_mut().copy_from_slice(key);
         let pair = Self::accept(material, order, policy)?;
         Ok(Self { header: Some(Box::new(header.clone())), ..pair })
