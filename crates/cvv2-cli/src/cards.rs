@@ -6,6 +6,7 @@ mod show;
 
 use std::path::{Path, PathBuf};
 
+use cvv2_keyring::secret_file;
 use cvv2_resolver::{CheckReport, EmbeddedStore, StoreError, StoreKeys};
 use serde_json::json;
 
@@ -13,7 +14,6 @@ use crate::args::{CardsArgs, CardsCommand};
 use crate::config::Config;
 use crate::failure::{Answer, Failure};
 use crate::print::Print;
-use crate::secret_file::{self, SecretText};
 
 /// Runs one of the subcommands on the store that the arguments name.
 pub(crate) fn run(args: CardsArgs, print: Print) -> Result<Answer, Failure> {
@@ -62,7 +62,7 @@ impl Place {
 
 /// Reads the file with the store's two keys.
 pub(crate) fn store_keys(path: &Path) -> Result<StoreKeys, Failure> {
-    let text = SecretText::read(path)?;
+    let text = secret_file::read(path).map_err(|e| Failure::key_file(&e))?;
     StoreKeys::from_hex(text.as_str())
         .map_err(|e| Failure::BadInput(format!("{}: {e}", path.display())))
 }
@@ -83,7 +83,7 @@ fn init(place: &Place, print: Print) -> Result<Answer, Failure> {
         // On disk before the store is: a crash between the two leaves keys that the next run uses,
         // never a store whose keys are lost.
         let keys = StoreKeys::generate().map_err(Failure::system)?;
-        secret_file::create(&place.keys, &keys.to_hex())?;
+        secret_file::create(&place.keys, &keys.to_hex()).map_err(|e| Failure::key_file(&e))?;
         keys
     } else {
         store_keys(&place.keys)?

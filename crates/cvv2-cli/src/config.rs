@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cvv2::{CvkPair, ExpiryOrder, Policy};
+use cvv2_keyring::secret_file;
 use serde::Deserialize;
 
 use crate::failure::Failure;
-use crate::secret_file::SecretText;
 
 /// The file as it is written, every key checked; relative paths count from the file's own folder.
 #[derive(Deserialize)]
@@ -114,7 +114,7 @@ impl Cvk {
             Order::MmYy => ExpiryOrder::MmYy,
             Order::YyMm => ExpiryOrder::YyMm,
         };
-        let text = SecretText::read(&path)?;
+        let text = secret_file::read(&path).map_err(|e| Failure::key_file(&e))?;
         CvkPair::from_hex(text.as_str(), order, Policy::Strict)
             .map_err(|e| Failure::BadInput(format!("{}: {e}", path.display())))
     }

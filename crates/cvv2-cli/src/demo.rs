@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use cvv2::{Expiry, Pan};
+use cvv2_keyring::secret_file;
 use cvv2_resolver::{
     BankId, CardRecord, CardRef, CardStatus, CardStore, EmbeddedStore, Exid, ExidForm, Plastic,
     StoreKeys,
@@ -17,7 +18,7 @@ use time::macros::datetime;
 use crate::args::DemoArgs;
 use crate::config::Config;
 use crate::failure::{Answer, Failure};
-use crate::{cards, get, secret_file};
+use crate::{cards, get};
 
 /// The published request, to the letter.
 const REQUEST: &str = include_str!("demo/request.json");
@@ -76,10 +77,11 @@ fn prepare(place: &Path) -> Result<(), Failure> {
         let path = place.join(name);
         fs::write(&path, content).map_err(|e| Failure::file(&path, &e))?;
     }
-    secret_file::create(&place.join("test.cvk"), TEST_KEY)?;
+    secret_file::create(&place.join("test.cvk"), TEST_KEY).map_err(|e| Failure::key_file(&e))?;
 
     let keys = StoreKeys::generate().map_err(Failure::system)?;
-    secret_file::create(&place.join("store.keys"), &keys.to_hex())?;
+    secret_file::create(&place.join("store.keys"), &keys.to_hex())
+        .map_err(|e| Failure::key_file(&e))?;
     let store =
         EmbeddedStore::create(place.join("cards"), &keys).map_err(|e| cards::store_failure(&e))?;
     let bank = BankId::parse(BANK).map_err(Failure::system)?;

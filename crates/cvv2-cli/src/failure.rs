@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
+use cvv2_keyring::secret_file::{SecretFileError, SecretFileFault};
+
 /// How a command ended; `main` turns it into the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -52,6 +54,14 @@ impl Failure {
             | io::ErrorKind::NotFound
             | io::ErrorKind::PermissionDenied => Self::BadInput(text),
             _ => Self::System(text),
+        }
+    }
+
+    /// A key file that was not read or written.
+    pub(crate) fn key_file(error: &SecretFileError) -> Self {
+        match error.fault() {
+            SecretFileFault::Io(io) => Self::file(error.path(), io),
+            _ => Self::bad_input(error),
         }
     }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use cvv2_keyring::read_bounded;
 use cvv2_resolver::{BankId, EmbeddedStore, ExidForm};
 use cvv2_service::{
     BinPrefix, BinRule, BinTable, Caller, Clock, GetCvv2, ResponseFunction, Settings, SystemClock,
@@ -16,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::args::GetArgs;
 use crate::config::{Config, Service};
 use crate::failure::{Answer, Failure};
-use crate::input::{read_bounded, read_standard_input};
+use crate::input::read_standard_input;
 
 /// The most that is read of a request, in bytes; the operation refuses one above 16 KiB in its own
 /// words.

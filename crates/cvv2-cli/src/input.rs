@@ -3,15 +3,15 @@
 //! Command lines are visible to other users of a machine, so with a live key nothing of the card is
 //! accepted there: it comes from a hidden prompt, or as JSON from standard input.
 
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 
 use cvv2::{CvkPair, Expiry, Pan, Policy, ServiceCode};
+use cvv2_keyring::{read_bounded, secret_file};
 use serde::Deserialize;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::args::{CardArgs, KeyArgs, Kind};
 use crate::failure::Failure;
-use crate::secret_file::SecretText;
 
 /// The longest card object that is read from standard input, in bytes.
 const CARD_BYTES_MAX: usize = 4096;
@@ -25,7 +25,7 @@ pub(crate) fn cvk_pair(args: &KeyArgs) -> Result<CvkPair, Failure> {
             CvkPair::from_hex(hex, order, Policy::TestVectors).map_err(Failure::bad_input)
         }
         (None, Some(path)) => {
-            let text = SecretText::read(path)?;
+            let text = secret_file::read(path).map_err(|e| Failure::key_file(&e))?;
             CvkPair::from_hex(text.as_str(), order, Policy::Strict)
                 .map_err(|e| Failure::BadInput(format!("{}: {e}", path.display())))
         }
@@ -170,40 +170,9 @@ pub(crate) fn read_standard_input<const MAX: usize>() -> Result<Zeroizing<Vec<u8
         .ok_or_else(|| Failure::BadInput(format!("standard input is longer than {MAX} bytes")))
 }
 
-/// Reads at most `max` bytes, wiped when dropped; `None` if there are more.
-///
-/// The buffer is allocated once: a growing one would leave copies of its content behind.
-pub(crate) fn read_bounded(
-    reader: &mut impl Read,
-    max: usize,
-) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let mut bytes = Zeroizing::new(vec![0; max + 1]);
-    let mut len = 0;
-    while len <= max {
-        match reader.read(&mut bytes[len..]) {
-            Ok(0) => {
-                bytes.truncate(len);
-                return Ok(Some(bytes));
-            }
-            Ok(read) => len += read,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(None)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reading_stops_at_the_bound() {
-        let read = |len: usize, max| read_bounded(&mut &vec![7; len][..], max).unwrap();
-        assert_eq!(read(0, 4).unwrap().len(), 0);
-        assert_eq!(*read(4, 4).unwrap(), [7; 4]);
-        assert!(read(5, 4).is_none());
-    }
 
     #[test]
     fn a_service_code_is_for_the_stripe_only() {

@@ -13,7 +13,6 @@ mod failure;
 mod get;
 mod input;
 mod print;
-mod secret_file;
 mod vectors;
 
 use std::process::ExitCode;

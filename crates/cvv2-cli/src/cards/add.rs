@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use cvv2::{Expiry, Pan};
+use cvv2_keyring::read_bounded;
 use cvv2_resolver::{
     BankId, CardRecord, CardRef, CardStatus, CardStore, ContractNumber, EmbeddedStore, Exid,
     ExidForm, Plastic, StoreError,
@@ -14,7 +15,7 @@ use serde_json::json;
 use super::store_failure;
 use crate::args::CardsAddArgs;
 use crate::failure::{Answer, Failure};
-use crate::input::{Typed, read_bounded, read_standard_input};
+use crate::input::{Typed, read_standard_input};
 use crate::print::Print;
 
 /// The longest card object, in bytes.
