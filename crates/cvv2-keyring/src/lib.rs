@@ -1,6 +1,7 @@
 //! Card verification keys of an issuer: one file of key blocks, and which key computes for a card.
 
 mod bin_range;
+pub mod ceremony;
 mod check_value;
 mod draft;
 mod entry;

@@ -34,6 +34,13 @@ impl SecretText {
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.bytes).expect("checked when it was read").trim()
     }
+
+    /// The text without any white space, as forms print keys in groups of digits.
+    #[must_use]
+    pub fn without_spaces(mut self) -> Self {
+        self.bytes.retain(|byte| !byte.is_ascii_whitespace());
+        self
+    }
 }
 
 impl TryFrom<Vec<u8>> for SecretText {
