@@ -44,12 +44,14 @@
 //! |---|---|
 //! | `bank` | [`BankId`] |
 //! | `card_ref` | [`CardRef`], [`Exid`], [`ContractNumber`], and how they may be shown |
-//! | `record` | [`CardRecord`], [`Plastic`], [`CardStatus`], and the record's bytes |
+//! | `record` | [`CardRecord`], [`Plastic`], [`CardStatus`] |
+//! | `encoding` | the bytes that are sealed of a record and of a card |
 //! | `seal` | [`StoreKeys`], the keyed index, sealing and opening of rows |
 //! | `store` | [`CardStore`], [`StoreError`], [`MemoryStore`], [`EmbeddedStore`] |
 
 mod bank;
 mod card_ref;
+mod encoding;
 mod luhn;
 mod record;
 mod seal;

@@ -1,9 +1,8 @@
-//! What a store knows about a card, and the bytes that are sealed of it.
+//! What a store knows about a card.
 
 use std::fmt;
 
 use cvv2::{Expiry, Pan};
-use zeroize::{Zeroize, Zeroizing};
 
 /// A card: PAN, status, and 1 to 8 plastics.
 ///
@@ -141,7 +140,7 @@ impl CardStatus {
     }
 
     /// The number in sealed records. A number once given is never given to another status.
-    fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Active => 1,
             Self::Blocked => 2,
@@ -151,7 +150,7 @@ impl CardStatus {
         }
     }
 
-    fn from_code(code: u8) -> Option<Self> {
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.code() == code)
     }
 }
@@ -195,76 +194,6 @@ impl fmt::Display for RecordError {
 
 impl std::error::Error for RecordError {}
 
-/// Bytes of a record, always: a length that tells nothing about PAN or plastics.
-///
-/// PAN (10: two digits a byte, filled up with F), status (1), eight plastics (3 each: year; month
-/// and status, four bits each; sequence number), zeros in place of a plastic that is not there.
-pub(crate) const RECORD_LEN: usize = PAN_LEN + 1 + CardRecord::PLASTICS_MAX * PLASTIC_LEN;
-const PAN_LEN: usize = 10;
-const PLASTIC_LEN: usize = 3;
-
-/// The bytes of a record, zeroized when dropped.
-pub(crate) type RecordBytes = Zeroizing<[u8; RECORD_LEN]>;
-
-impl CardRecord {
-    pub(crate) fn encode(&self, into: &mut RecordBytes) {
-        let (pan, rest) = into.split_at_mut(PAN_LEN);
-        let (status, plastics) = rest.split_at_mut(1);
-        pan.fill(0xFF);
-        for (at, digit) in self.pan.expose().bytes().map(|ascii| ascii - b'0').enumerate() {
-            let byte = &mut pan[at / 2];
-            *byte = if at % 2 == 0 { digit << 4 | 0x0F } else { *byte & 0xF0 | digit };
-        }
-        status[0] = self.status.code();
-        plastics.fill(0);
-        for (bytes, plastic) in plastics.chunks_exact_mut(PLASTIC_LEN).zip(&self.plastics) {
-            bytes[0] = plastic.expiry.year_of_century();
-            bytes[1] = plastic.expiry.month() << 4 | plastic.status.code();
-            bytes[2] = plastic.sequence;
-        }
-    }
-
-    /// The record of which these are the bytes, if there is one.
-    pub(crate) fn decode(bytes: &RecordBytes) -> Option<Self> {
-        let (pan, rest) = bytes.split_at(PAN_LEN);
-        let (status, plastics) = rest.split_at(1);
-        let pan = decode_pan(pan)?;
-        let status = CardStatus::from_code(status[0])?;
-        let (slots, _) = plastics.as_chunks::<PLASTIC_LEN>();
-        let count = slots.iter().position(|slot| *slot == [0; PLASTIC_LEN]).unwrap_or(slots.len());
-        if slots[count..].iter().any(|slot| *slot != [0; PLASTIC_LEN]) {
-            return None;
-        }
-        let plastics = slots[..count].iter().map(decode_plastic).collect::<Option<Vec<_>>>()?;
-        Self::new(pan, status, plastics).ok()
-    }
-}
-
-fn decode_pan(bytes: &[u8]) -> Option<Pan> {
-    let mut ascii = Zeroizing::new([0; 2 * PAN_LEN]);
-    for (pair, byte) in ascii.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&[byte >> 4, byte & 0x0F]);
-    }
-    let len = ascii.iter().position(|&digit| digit == 0x0F).unwrap_or(ascii.len());
-    if ascii[len..].iter().any(|&digit| digit != 0x0F) {
-        return None;
-    }
-    // A nibble A to E becomes a character that the parser refuses.
-    ascii.iter_mut().for_each(|digit| *digit += b'0');
-    Pan::parse(str::from_utf8(&ascii[..len]).ok()?).ok()
-}
-
-fn decode_plastic(&[year, month_and_status, sequence]: &[u8; PLASTIC_LEN]) -> Option<Plastic> {
-    if year > 99 {
-        return None;
-    }
-    let month = month_and_status >> 4;
-    let mut yymm = [year / 10, year % 10, month / 10, month % 10].map(|digit| b'0' + digit);
-    let expiry = Expiry::parse_yymm(str::from_utf8(&yymm).ok()?).ok();
-    yymm.zeroize();
-    Some(Plastic::new(expiry?, sequence, CardStatus::from_code(month_and_status & 0x0F)?))
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;
@@ -291,12 +220,6 @@ pub(crate) mod tests {
         )
     }
 
-    fn encoded(record: &CardRecord) -> RecordBytes {
-        let mut bytes = RecordBytes::new([0; RECORD_LEN]);
-        record.encode(&mut bytes);
-        bytes
-    }
-
     fn card(pan: &str, plastics: &[(&str, u8, CardStatus)]) -> CardRecord {
         let plastics = plastics
             .iter()
@@ -305,48 +228,6 @@ pub(crate) mod tests {
             })
             .collect();
         CardRecord::new(Pan::parse(pan).unwrap(), CardStatus::Lost, plastics).unwrap()
-    }
-
-    #[test]
-    fn the_layout_is_fixed() {
-        let record = card(
-            "412345678901234",
-            &[("2701", 1, CardStatus::Active), ("3112", 255, CardStatus::Stolen)],
-        );
-        let expected = format!(
-            "412345678901234fffff{:02x}{}{}{}",
-            4, // lost
-            "1b1101",
-            "1fc5ff",
-            "000000".repeat(6)
-        );
-        assert_eq!(hex::encode(*encoded(&record)), expected);
-    }
-
-    #[test]
-    fn bytes_that_no_record_has_are_refused() {
-        let good = encoded(&card("412345678901234", &[("2701", 1, CardStatus::Active)]));
-        assert!(CardRecord::decode(&good).is_some());
-        for (at, byte, why) in [
-            (0, 0xA1, "a PAN digit of A"),
-            (3, 0xF7, "F in the middle of the PAN"),
-            (5, 0xFF, "a PAN of fewer than 12 digits"),
-            (9, 0xF0, "a digit behind the end of the PAN"),
-            (10, 0, "no status"),
-            (10, 6, "an unknown status"),
-            (11, 100, "year 100"),
-            (12, 0x01, "month 0"),
-            (12, 0xD1, "month 13"),
-            (12, 0x10, "a plastic without a status"),
-            (17, 1, "a plastic behind an empty place"),
-            (34, 1, "a plastic behind an empty place"),
-        ] {
-            let mut bad = good.clone();
-            bad[at] = byte;
-            assert!(CardRecord::decode(&bad).is_none(), "{why}");
-        }
-        assert!(CardRecord::decode(&RecordBytes::new([0; RECORD_LEN])).is_none());
-        assert!(CardRecord::decode(&RecordBytes::new([0xFF; RECORD_LEN])).is_none());
     }
 
     #[test]
@@ -378,23 +259,5 @@ pub(crate) mod tests {
     fn debug_shows_no_digit_of_the_card() {
         let text = format!("{:?}", card("499998888777700", &[("3112", 7, CardStatus::Lost)]));
         assert!(!text.contains("4999") && !text.contains("31"), "{text}");
-    }
-
-    proptest! {
-        #[test]
-        fn encoding_and_decoding_give_the_record_back(record in record()) {
-            prop_assert_eq!(CardRecord::decode(&encoded(&record)), Some(record));
-        }
-
-        #[test]
-        fn decoding_any_bytes_gives_a_record_with_those_bytes_or_none(
-            bytes in proptest::array::uniform32(any::<u8>()),
-        ) {
-            let mut all = RecordBytes::new([0; RECORD_LEN]);
-            all[..32].copy_from_slice(&bytes);
-            if let Some(record) = CardRecord::decode(&all) {
-                prop_assert_eq!(&*encoded(&record), &*all);
-            }
-        }
     }
 }

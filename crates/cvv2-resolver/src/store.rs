@@ -123,13 +123,13 @@ pub struct CheckReport {
     pub cards: u64,
     /// References in the store.
     pub references: u64,
-    /// Cards whose list of references does not open: changed, or moved from another row.
+    /// Cards whose row does not open: changed, or moved from another row.
     pub cards_unopened: u64,
     /// References whose record does not open: changed, or moved from another row.
     pub references_unopened: u64,
     /// References that a card lists and the store does not hold.
     pub references_missing: u64,
-    /// References whose record is of another card, or differs from what the card has elsewhere.
+    /// References whose record is not the card's.
     pub references_differing: u64,
     /// References that no card lists.
     pub references_unlisted: u64,

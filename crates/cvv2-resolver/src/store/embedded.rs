@@ -15,8 +15,9 @@ use self::tables::Tables;
 use super::{CardStore, CheckReport, NewCard, PutOutcome, REFS_MAX, StoreError};
 use crate::bank::BankId;
 use crate::card_ref::CardRef;
-use crate::record::{CardRecord, RECORD_LEN, RecordBytes};
-use crate::seal::{INDEX_LEN, Index, Nonces, Place, SEAL_LEN, Sealer, StoreKeys, Table, Unopened};
+use crate::encoding::{Card, RecordBytes};
+use crate::record::CardRecord;
+use crate::seal::{Nonces, Place, Sealer, StoreKeys, Table, Unopened};
 
 /// A store in a directory of its own: one file, no server, crash-safe. 64-bit Unix only.
 ///
@@ -31,8 +32,8 @@ use crate::seal::{INDEX_LEN, Index, Nonces, Place, SEAL_LEN, Sealer, StoreKeys, 
 ///
 /// | table | row |
 /// |---|---|
-/// | `references` | bank, index of the reference → the sealed record |
-/// | `cards` | bank, index of the PAN → the sealed list of the card's references |
+/// | `references` | index of the reference, bank → the sealed record |
+/// | `cards` | index of the PAN, bank → the sealed card: the record and all its references |
 /// | `meta` | format version, key id and proof of the keys, number of seals made |
 ///
 /// Each reference has its own copy of the record, so a look-up is one search and one opened seal,
@@ -41,9 +42,11 @@ use crate::seal::{INDEX_LEN, Index, Nonces, Place, SEAL_LEN, Sealer, StoreKeys, 
 /// alternative, an entry that names a row with the record, needs a second search, which costs more
 /// than all the cryptography, and a second seal around the pointer. What copies cost is paid by the
 /// writer: the `cards` row says where the copies are, and a put replaces all of them in the one
-/// transaction that it is, so they never differ.
+/// transaction that it is, so they never differ. It holds the references themselves and not only
+/// their indexes, because of an index nobody can make them again: whoever moves to another index
+/// key, or to another system, needs them.
 ///
-/// Every record has the same length. The directory has mode 0700 and the files 0600; a store that
+/// The directory has mode 0700 and the files 0600; a store that
 /// is open to others is refused.
 ///
 /// # Durability
@@ -158,85 +161,68 @@ impl EmbeddedStore {
         new: &NewCard<'_>,
     ) -> Result<PutOutcome, StoreError> {
         let home = self.sealer.card(*new.bank, new.record.pan());
-        let mut members = match self.tables.cards.get(txn, &home.key())? {
-            Some(row) => self.open_members(&home, row).map_err(|Unopened| damaged(&home))?,
+        let mut refs = match self.tables.cards.get(txn, &home.key())? {
+            Some(row) => self.sealer.open_card(&home, row).map_err(|Unopened| damaged(&home))?.refs,
             None => Vec::new(),
         };
-        let known = members.len();
+        let known = refs.len();
         for (reference, card) in new.refs.iter().enumerate() {
-            let place = self.sealer.reference(*new.bank, card);
-            if members.contains(&place.index) {
+            if refs.contains(card) {
                 continue;
             }
+            let place = self.sealer.reference(*new.bank, card);
             if self.tables.references.get(txn, &place.key())?.is_some() {
                 return Ok(PutOutcome::Taken { reference });
             }
-            members.push(place.index);
+            refs.push(card.clone());
         }
-        if new.refs.is_empty() || members.len() > REFS_MAX {
-            let count = if new.refs.is_empty() { 0 } else { members.len() };
+        if new.refs.is_empty() || refs.len() > REFS_MAX {
+            let count = if new.refs.is_empty() { 0 } else { refs.len() };
             return Ok(PutOutcome::References { count });
         }
 
-        let mut record = RecordBytes::new([0; RECORD_LEN]);
-        new.record.encode(&mut record);
-        for &index in &members {
-            let place = Place { table: Table::References, bank: *new.bank, index };
-            let row = self.sealer.seal(&place, &nonces.next()?, &*record);
+        let row = self.sealer.seal_card(&home, new.record, &refs, nonces)?;
+        self.tables.cards.put(txn, &home.key(), &row)?;
+        let mut record = RecordBytes::new();
+        record.write(new.record);
+        for card in &refs {
+            let place = self.sealer.reference(*new.bank, card);
+            let row = self.sealer.seal(&place, &nonces.next()?, record.as_slice());
             self.tables.references.put(txn, &place.key(), &row)?;
-        }
-        if members.len() > known {
-            let row = self.sealer.seal(&home, &nonces.next()?, members.as_flattened());
-            self.tables.cards.put(txn, &home.key(), &row)?;
         }
         Ok(if known == 0 { PutOutcome::Added } else { PutOutcome::Replaced })
     }
 
-    fn open_record(&self, place: &Place, row: &[u8]) -> Result<CardRecord, Unopened> {
-        let mut record = RecordBytes::new([0; RECORD_LEN]);
-        self.sealer.open(place, row, &mut *record)?;
-        CardRecord::decode(&record).ok_or(Unopened)
-    }
-
-    /// The indexes under which a card's record stands.
-    fn open_members(&self, home: &Place, row: &[u8]) -> Result<Vec<Index>, Unopened> {
-        let len = row.len().checked_sub(SEAL_LEN).ok_or(Unopened)?;
-        if len == 0 || !len.is_multiple_of(INDEX_LEN) {
-            return Err(Unopened);
-        }
-        let mut members = vec![[0; INDEX_LEN]; len / INDEX_LEN];
-        self.sealer.open(home, row, members.as_flattened_mut())?;
-        Ok(members)
-    }
-
-    /// Compares the copies of one card's record with the card and with each other, and returns how
-    /// many there are.
+    /// Compares the copies of one card's record with the card, and returns how many there are.
     fn check_card(
         &self,
         txn: &RoTxn<'_>,
-        home: &Place,
-        members: &[Index],
+        bank: BankId,
+        card: &Card,
         report: &mut CheckReport,
     ) -> Result<u64, StoreError> {
         let mut present = 0;
-        let mut first = None;
-        for &index in members {
-            let place = Place { table: Table::References, bank: home.bank, index };
+        for reference in &card.refs {
+            let place = self.sealer.reference(bank, reference);
             let Some(row) = self.tables.references.get(txn, &place.key())? else {
                 report.references_missing += 1;
                 continue;
             };
             present += 1;
-            let Ok(record) = self.open_record(&place, row) else {
-                report.references_unopened += 1;
-                continue;
-            };
-            let is_of_card = self.sealer.card(home.bank, record.pan()) == *home;
-            if !is_of_card || *first.get_or_insert_with(|| record.clone()) != record {
-                report.references_differing += 1;
+            match self.sealer.open_record(&place, row) {
+                Ok(record) if record == card.record => {}
+                Ok(_) => report.references_differing += 1,
+                Err(Unopened) => report.references_unopened += 1,
             }
         }
         Ok(present)
+    }
+
+    /// The card of a row, if it opens and stands where it belongs.
+    fn card_of_row(&self, key: &[u8], row: &[u8]) -> Option<(BankId, Card)> {
+        let home = Place::from_key(Table::Cards, key)?;
+        let card = self.sealer.open_card(&home, row).ok()?;
+        (self.sealer.card(home.bank, card.record.pan()) == home).then_some((home.bank, card))
     }
 }
 
@@ -247,7 +233,7 @@ impl CardStore for EmbeddedStore {
         let Some(row) = self.tables.references.get(&txn, &place.key())? else {
             return Ok(None);
         };
-        let record = self.open_record(&place, row).map_err(|Unopened| damaged(&place))?;
+        let record = self.sealer.open_record(&place, row).map_err(|Unopened| damaged(&place))?;
         Ok(Some(record))
     }
 
@@ -281,11 +267,9 @@ impl CardStore for EmbeddedStore {
         let mut listed = 0;
         for row in self.tables.cards.iter(&txn)? {
             let (key, row) = row?;
-            let card = Place::from_key(Table::Cards, key)
-                .and_then(|home| Some((home, self.open_members(&home, row).ok()?)));
-            match card {
-                Some((home, members)) => {
-                    listed += self.check_card(&txn, &home, &members, &mut report)?;
+            match self.card_of_row(key, row) {
+                Some((bank, card)) => {
+                    listed += self.check_card(&txn, bank, &card, &mut report)?;
                 }
                 None => report.cards_unopened += 1,
             }

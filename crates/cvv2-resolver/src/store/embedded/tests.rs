@@ -119,7 +119,7 @@ fn a_record_moved_to_another_bank_does_not_open() {
 
     let found = store.resolve(&bank("ELSE"), &exid());
     assert!(matches!(found, Err(StoreError::Damaged { .. })));
-    assert!(store.open_record(&moved, &row).is_err());
+    assert!(store.sealer.open_record(&moved, &row).is_err());
     let report = store.check().unwrap();
     assert_eq!((report.references_unlisted, report.is_sound()), (2, false));
 }
@@ -137,7 +137,7 @@ fn a_row_with_another_key_version_does_not_open() {
 }
 
 #[test]
-fn a_changed_list_of_references_is_found_and_not_written_over() {
+fn a_changed_card_is_found_and_not_written_over() {
     let home = Home::new();
     let store = home.with_two_cards();
     let rows = store.tables.cards;
@@ -150,7 +150,7 @@ fn a_changed_list_of_references_is_found_and_not_written_over() {
     assert!(matches!(put, Err(StoreError::Damaged { table: "cards" })));
     let report = store.check().unwrap();
     assert_eq!((report.cards_unopened, report.references_unlisted), (1, 2));
-    // Look-ups do not need the list.
+    // Look-ups do not need the card's own row.
     assert_eq!(store.resolve(&bank("IBTF"), &exid()).unwrap(), Some(card(PAN)));
 }
 
@@ -184,10 +184,10 @@ fn copies_of_a_record_that_differ_are_found() {
 fn another_format_is_refused_at_open() {
     let home = Home::new();
     let store = home.with_two_cards();
-    store.tamper(store.tables.meta, b"format", Some(&[2]));
+    store.tamper(store.tables.meta, b"format", Some(&[1]));
     drop(store);
     let error = EmbeddedStore::open(&home.directory, &home.keys).unwrap_err();
-    assert!(matches!(error, StoreError::Format { found: 2, supported: 1 }), "{error}");
+    assert!(matches!(error, StoreError::Format { found: 1, supported: 2 }), "{error}");
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn seals_are_counted_and_the_last_one_is_the_last() {
         let row = store.tables.meta.get(&txn, b"seals").unwrap().unwrap();
         u64::from_be_bytes(row.try_into().unwrap())
     };
-    assert_eq!(made(), 1 + 2 * 3, "the proof; two references and a list for each card");
+    assert_eq!(made(), 1 + 2 * 3, "the proof; two references and the card itself for each card");
 
     // Room for one more card with one reference, which takes two seals.
     store.tamper(store.tables.meta, b"seals", Some(&(SEALS_MAX - 2).to_be_bytes()));

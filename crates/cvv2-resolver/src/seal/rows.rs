@@ -1,0 +1,45 @@
+//! What the rows of a store hold: sealed records and sealed cards.
+
+use super::{Nonces, Place, SEAL_LEN, Sealer, Unopened};
+use crate::card_ref::CardRef;
+use crate::encoding::{Card, CardBytes, Plain, RecordBytes};
+use crate::record::CardRecord;
+
+impl Sealer {
+    /// Opens the row of a reference.
+    pub(crate) fn open_record(&self, place: &Place, row: &[u8]) -> Result<CardRecord, Unopened> {
+        let mut bytes = RecordBytes::new();
+        self.open_into(place, row, &mut bytes)?;
+        bytes.read().ok_or(Unopened)
+    }
+
+    /// Opens the row of a card.
+    pub(crate) fn open_card(&self, place: &Place, row: &[u8]) -> Result<Card, Unopened> {
+        let mut bytes = CardBytes::new();
+        self.open_into(place, row, &mut bytes)?;
+        bytes.read().ok_or(Unopened)
+    }
+
+    /// Seals a card for its own row.
+    pub(crate) fn seal_card(
+        &self,
+        place: &Place,
+        record: &CardRecord,
+        refs: &[CardRef],
+        nonces: &mut Nonces,
+    ) -> Result<Vec<u8>, getrandom::Error> {
+        let mut bytes = CardBytes::new();
+        bytes.write(record, refs);
+        Ok(self.seal(place, &nonces.next()?, bytes.as_slice()))
+    }
+
+    fn open_into<const ROOM: usize>(
+        &self,
+        place: &Place,
+        row: &[u8],
+        into: &mut Plain<ROOM>,
+    ) -> Result<(), Unopened> {
+        let len = row.len().checked_sub(SEAL_LEN).ok_or(Unopened)?;
+        self.open(place, row, into.room_for(len).ok_or(Unopened)?)
+    }
+}
