@@ -46,7 +46,7 @@
 //! | `card_ref` | [`CardRef`], [`Exid`], [`ContractNumber`], and how they may be shown |
 //! | `record` | [`CardRecord`], [`Plastic`], [`CardStatus`] |
 //! | `encoding` | the bytes that are sealed of a record and of a card |
-//! | `seal` | [`StoreKeys`], the keyed index, sealing and opening of rows |
+//! | `seal` | [`StoreKeys`], [`KeyVersion`], the keyed index, sealing and opening of rows |
 //! | `store` | [`CardStore`], [`StoreError`], [`MemoryStore`], [`EmbeddedStore`] |
 
 mod bank;
@@ -63,7 +63,7 @@ pub use card_ref::{
     MintError,
 };
 pub use record::{CardRecord, CardStatus, CardStatusError, Plastic, RecordError};
-pub use seal::{KeyId, StoreKeys, StoreKeysError};
+pub use seal::{KeyId, KeyVersion, StoreKey, StoreKeys, StoreKeysError};
 pub use store::{
     CardStore, CheckReport, EmbeddedStore, MemoryStore, NewCard, PutOutcome, StoreError,
 };

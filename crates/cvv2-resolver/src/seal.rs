@@ -13,16 +13,26 @@
 //! # Seal
 //!
 //! AES-256-GCM. The associated data are the format's version, the key's version, the table, the
-//! bank and the index: all that says where a row stands. A row that was moved to another index,
+//! index and the bank: all that says where a row stands. A row that was moved to another index,
 //! bank or table, or given another version, does not open.
 //!
 //! Nonces are 96 random bits from the operating system's generator, because a counter would have to
 //! survive crashes, restored backups and copies of the file, and a nonce used twice gives two rows
 //! away. Random nonces collide by chance: NIST SP 800-38D, section 8.3, therefore allows 2^32 seals
-//! under one key, which keeps that chance below 2^-32. The store counts its seals and refuses more
-//! ([`SEALS_MAX`]). A hundred million cards with two references each are 2^28.2 seals: the limit is
-//! reached after fourteen imports of the whole portfolio. The count starts again where a key file
-//! is used for a second store or an old copy of the store is brought back: use new keys then.
+//! under one key, which keeps that chance below 2^-32. The store counts its seals under each key
+//! and refuses more ([`SEALS_MAX`]). A hundred million cards with two references each are 2^28.2
+//! seals: the limit is reached after fourteen imports of the whole portfolio, and a new sealing key
+//! is due before. The count starts again where a key is used for a second store or an old copy of
+//! the store is brought back: use new keys then.
+//!
+//! # Versions
+//!
+//! Several sealing keys may be live, each row names its own, and new rows are sealed under the
+//! current one. So a sealing key is replaced while the store is in use: the new key becomes current,
+//! a pass in the background seals every row again, and then the old key is no longer needed.
+//!
+//! The index key has no versions, because a look-up has one index to look for. A new index key means
+//! a new place for every row: the store is written again.
 //!
 //! # Not protected
 //!
@@ -30,8 +40,11 @@
 //! see how many rows a bank has and how many references a card. Sealing says that a row is genuine,
 //! not that it is the latest.
 
+mod key_version;
 mod keys;
 mod rows;
+
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::{AeadInOut, Aes256Gcm};
@@ -39,7 +52,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::zeroize_stack;
 
-pub use keys::{KeyId, StoreKeys, StoreKeysError};
+pub use key_version::KeyVersion;
+pub use keys::{KeyId, StoreKey, StoreKeys, StoreKeysError};
 
 use crate::bank::BankId;
 use crate::card_ref::{CardRef, CardRefKind};
@@ -55,9 +69,6 @@ pub(crate) const SEAL_LEN: usize = 1 + NONCE_LEN + TAG_LEN;
 
 const NONCE_LEN: usize = 12;
 const TAG_LEN: usize = 16;
-
-/// The version of the keys that rows are sealed under today.
-const KEY_VERSION: u8 = 1;
 
 /// What makes an index out of a bank and an identifier.
 pub(crate) type Index = [u8; INDEX_LEN];
@@ -98,23 +109,53 @@ pub(crate) struct Unopened;
 
 /// The keys of a store, ready for use.
 pub(crate) struct Sealer {
-    aead: Aes256Gcm,
     index: Hmac<Sha256>,
+    sealing: Vec<(KeyVersion, Aes256Gcm)>,
+    /// The number of the version that rows are sealed under.
+    current: AtomicU8,
 }
 
 impl Sealer {
     /// Prepares the keys on the heap, and wipes what the preparation left on the stack.
+    ///
+    /// Rows are sealed under the newest of the keys until the store says otherwise.
     pub(crate) fn new(keys: &StoreKeys) -> Box<Self> {
         #[inline(never)]
         fn prepare(keys: &StoreKeys) -> Box<Sealer> {
+            // With room for all at once: a vector that grows leaves copies of what it moves.
+            let mut sealing = Vec::with_capacity(keys.versions().count());
+            for version in keys.versions() {
+                let key = keys.expose_sealing(version).expect("one of its versions");
+                sealing.push((version, Aes256Gcm::new(key.into())));
+            }
+            let newest = keys.versions().last().expect("a set has a sealing key");
             Box::new(Sealer {
-                aead: Aes256Gcm::new(keys.sealing().into()),
-                index: Hmac::new_from_slice(keys.index()).expect("HMAC takes any length"),
+                index: Hmac::new_from_slice(keys.expose_index()).expect("HMAC takes any length"),
+                sealing,
+                current: AtomicU8::new(newest.number()),
             })
         }
         let sealer = prepare(keys);
         zeroize_stack::<8192>();
         sealer
+    }
+
+    /// The version that rows are sealed under.
+    pub(crate) fn current(&self) -> KeyVersion {
+        KeyVersion::new(self.current.load(Ordering::Relaxed)).expect("stored from a version")
+    }
+
+    /// Seals under this version from now on, or refuses because it has no such key.
+    pub(crate) fn set_current(&self, version: KeyVersion) -> Result<(), Unopened> {
+        self.aead(version.number())?;
+        self.current.store(version.number(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The version that a row was sealed under, if its key is not among the keys.
+    pub(crate) fn missing_key(&self, row: &[u8]) -> Option<KeyVersion> {
+        let version = row.first().copied().and_then(KeyVersion::new)?;
+        self.aead(version.number()).is_err().then_some(version)
     }
 
     /// Where the record stands that is found by a reference.
@@ -133,17 +174,19 @@ impl Sealer {
         Place { table: Table::Cards, bank, index }
     }
 
-    /// Seals `plain` for `place`.
+    /// Seals `plain` for `place` under the current key.
     pub(crate) fn seal(&self, place: &Place, nonce: &[u8; NONCE_LEN], plain: &[u8]) -> Vec<u8> {
+        let version = self.current();
         let mut row = Vec::with_capacity(plain.len() + SEAL_LEN);
-        row.push(KEY_VERSION);
+        row.push(version.number());
         row.extend_from_slice(nonce);
         row.resize(row.len() + plain.len(), 0);
         let into = &mut row[1 + NONCE_LEN..];
         let buffer = InOutBuf::new(plain, into).expect("as long as each other");
         let tag = self
-            .aead
-            .encrypt_inout_detached(nonce.into(), &place.associated_data(KEY_VERSION), buffer)
+            .aead(version.number())
+            .expect("the current key is there")
+            .encrypt_inout_detached(nonce.into(), &place.associated_data(version.number()), buffer)
             .expect("far shorter than the 64 GiB that GCM takes");
         row.extend_from_slice(&tag);
         row
@@ -158,9 +201,14 @@ impl Sealer {
         let (sealed, tag) = row.split_last_chunk::<TAG_LEN>().ok_or(Unopened)?;
         let buffer = InOutBuf::new(sealed, plain).map_err(|_| Unopened)?;
         let associated_data = place.associated_data(key_version);
-        self.aead
+        self.aead(key_version)?
             .decrypt_inout_detached(nonce.into(), &associated_data, buffer, tag.into())
             .map_err(|_| Unopened)
+    }
+
+    fn aead(&self, version: u8) -> Result<&Aes256Gcm, Unopened> {
+        let found = self.sealing.iter().find(|(known, _)| known.number() == version);
+        found.map(|(_, aead)| aead).ok_or(Unopened)
     }
 
     /// A place that is only found with the index key: what is sealed for it proves both keys.
@@ -273,8 +321,11 @@ mod tests {
     const NONCE: [u8; NONCE_LEN] = *b"twelve bytes";
 
     fn sealer(key: &str) -> Box<Sealer> {
-        let hex = format!("{}{}", key.repeat(32), "5a".repeat(32));
-        Sealer::new(&StoreKeys::from_hex(&hex).unwrap())
+        Sealer::new(&StoreKeys::from_hex(&hex_keys(key)).unwrap())
+    }
+
+    fn hex_keys(key: &str) -> String {
+        format!("{}{}", key.repeat(32), "5a".repeat(32))
     }
 
     fn bank(code: &str) -> BankId {
@@ -312,6 +363,36 @@ mod tests {
             hex::encode(&row),
             format!("01{}{}", hex::encode(NONCE), "f114ebf31d50d238864f242a9350d1502e7c212b6c")
         );
+    }
+
+    #[test]
+    fn rows_are_sealed_under_the_current_key_and_open_under_their_own() {
+        let old = sealer("00");
+        let both = format!("{} 2:{}", hex_keys("00"), "01".repeat(32));
+        let both = Sealer::new(&StoreKeys::from_hex(&both).unwrap());
+        let new = Sealer::new(&StoreKeys::from_hex(&format!("2:{}", hex_keys("01"))).unwrap());
+        let place = old.reference(bank("IB"), &number("0014829746"));
+        let [first, second] = [1, 2].map(|number| KeyVersion::new(number).unwrap());
+
+        assert_eq!(both.current(), second, "the newest, unless the store says otherwise");
+        let row_of_second = both.seal(&place, &NONCE, b"plain");
+        both.set_current(first).unwrap();
+        let row_of_first = both.seal(&place, &NONCE, b"plain");
+        assert_eq!((row_of_first[0], row_of_second[0]), (1, 2));
+        for (sealer, opened) in [(&old, [true, false]), (&both, [true; 2]), (&new, [false, true])] {
+            assert_eq!(
+                [&row_of_first, &row_of_second].map(|row| opens(sealer, &place, row)),
+                opened
+            );
+        }
+        assert_eq!(old.missing_key(&row_of_second), Some(second));
+        assert_eq!(both.missing_key(&row_of_second), None);
+        assert!(old.set_current(second).is_err() && old.current() == first);
+        // A row that claims another version than it has opens under neither.
+        for (mut row, version) in [(row_of_first, 2), (row_of_second, 1)] {
+            row[0] = version;
+            assert!(!opens(&both, &place, &row));
+        }
     }
 
     #[test]

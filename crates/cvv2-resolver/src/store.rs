@@ -12,7 +12,7 @@ pub use memory::MemoryStore;
 use crate::bank::BankId;
 use crate::card_ref::CardRef;
 use crate::record::CardRecord;
-use crate::seal::KeyId;
+use crate::seal::{KeyId, KeyVersion};
 
 /// The most references of a card: one EXID and a few contract numbers are usual.
 pub(crate) const REFS_MAX: usize = 64;
@@ -189,15 +189,32 @@ pub enum StoreError {
         /// This program's.
         supported: u8,
     },
-    /// The store was written under other keys.
+    /// The store was written under another index key.
     WrongKeys {
-        /// The id of the keys that it was written under.
+        /// The id of the index key that it was written under.
         store: KeyId,
-        /// The id of the keys that were given.
+        /// The id of the index key that was given.
         given: KeyId,
     },
-    /// The keys have sealed as many rows as they may.
-    KeysWornOut,
+    /// The store has another sealing key of this version.
+    WrongSealingKey {
+        /// The version.
+        version: KeyVersion,
+        /// The id of the key that rows were sealed under.
+        store: KeyId,
+        /// The id of the key that was given.
+        given: KeyId,
+    },
+    /// Rows are sealed under a key that was not given.
+    MissingKey {
+        /// The key's version.
+        version: KeyVersion,
+    },
+    /// A sealing key has sealed as many rows as it may.
+    KeyWornOut {
+        /// The key's version.
+        version: KeyVersion,
+    },
     /// A row does not open or does not fit: it was changed, moved, or never written by this
     /// program.
     Damaged {
@@ -250,9 +267,20 @@ impl fmt::Display for StoreError {
                 "the card store was written under the keys {store}, not under {given}; give the \
                  right key file"
             ),
-            Self::KeysWornOut => f.write_str(
-                "the store's keys have sealed as many rows as they safely can; import into a new \
-                 store with new keys",
+            Self::WrongSealingKey { version, store, given } => write!(
+                f,
+                "the card store's sealing key of version {version} is {store}, not {given}; give \
+                 the right key file"
+            ),
+            Self::MissingKey { version } => write!(
+                f,
+                "rows of the card store are sealed under a key of version {version}, which was not \
+                 given; give all keys of the store"
+            ),
+            Self::KeyWornOut { version } => write!(
+                f,
+                "the store's sealing key of version {version} has sealed as many rows as it safely \
+                 can; rotate to a new one"
             ),
             Self::Damaged { table } => write!(
                 f,

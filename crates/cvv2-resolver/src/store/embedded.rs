@@ -34,7 +34,7 @@ use crate::seal::{Nonces, Place, Sealer, StoreKeys, Table, Unopened};
 /// |---|---|
 /// | `references` | index of the reference, bank → the sealed record |
 /// | `cards` | index of the PAN, bank → the sealed card: the record and all its references |
-/// | `meta` | format version, key id and proof of the keys, number of seals made |
+/// | `meta` | format version, ids and proofs of the keys, number of seals made under each |
 ///
 /// Each reference has its own copy of the record, so a look-up is one search and one opened seal,
 /// and the copy is bound to its reference directly: its index is part of what the seal covers, and
@@ -93,7 +93,7 @@ impl EmbeddedStore {
                 if tables.have_meta(txn)? {
                     return Err(StoreError::Exists { directory: directory.to_owned() });
                 }
-                tables.write_meta(txn, keys.id(), &sealer)?;
+                tables.write_meta(txn, keys, &sealer)?;
                 Ok(CommitOrAbort::<_, ()>::Commit(tables))
             })?
             .unwrap_commit();
@@ -105,8 +105,9 @@ impl EmbeddedStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Missing`] where there is none, [`StoreError::WrongKeys`] and
-    /// [`StoreError::Format`] where it was not written under `keys` or not in this format,
+    /// [`StoreError::Missing`] where there is none; [`StoreError::Format`] where it was not written
+    /// in this format; [`StoreError::WrongKeys`], [`StoreError::WrongSealingKey`] and
+    /// [`StoreError::MissingKey`] where it was not written under `keys`, or not all are given;
     /// [`StoreError::Exposed`] where others have access to it, [`StoreError::InUse`] where it has a
     /// writer or this process has it open, and [`StoreError::Storage`] where the file system fails.
     pub fn open(directory: impl AsRef<Path>, keys: &StoreKeys) -> Result<Self, StoreError> {
@@ -146,7 +147,7 @@ impl EmbeddedStore {
             .open_databases_and_commit(txn, |opener, txn| {
                 let tables = Tables::open(opener, txn)?
                     .ok_or_else(|| StoreError::Missing { directory: directory.to_owned() })?;
-                tables.check_meta(txn, keys.id(), &sealer)?;
+                tables.check_meta(txn, keys, &sealer)?;
                 Ok::<_, StoreError>(CommitOrAbort::<_, ()>::Commit(tables))
             })?
             .unwrap_commit();
@@ -162,7 +163,10 @@ impl EmbeddedStore {
     ) -> Result<PutOutcome, StoreError> {
         let home = self.sealer.card(*new.bank, new.record.pan());
         let mut refs = match self.tables.cards.get(txn, &home.key())? {
-            Some(row) => self.sealer.open_card(&home, row).map_err(|Unopened| damaged(&home))?.refs,
+            Some(row) => match self.sealer.open_card(&home, row) {
+                Ok(card) => card.refs,
+                Err(Unopened) => return Err(self.unopened(&home, row)),
+            },
             None => Vec::new(),
         };
         let known = refs.len();
@@ -218,6 +222,14 @@ impl EmbeddedStore {
         Ok(present)
     }
 
+    /// Why a row did not open.
+    fn unopened(&self, place: &Place, row: &[u8]) -> StoreError {
+        match self.sealer.missing_key(row) {
+            Some(version) => StoreError::MissingKey { version },
+            None => StoreError::Damaged { table: place.table.name() },
+        }
+    }
+
     /// The card of a row, if it opens and stands where it belongs.
     fn card_of_row(&self, key: &[u8], row: &[u8]) -> Option<(BankId, Card)> {
         let home = Place::from_key(Table::Cards, key)?;
@@ -233,8 +245,10 @@ impl CardStore for EmbeddedStore {
         let Some(row) = self.tables.references.get(&txn, &place.key())? else {
             return Ok(None);
         };
-        let record = self.sealer.open_record(&place, row).map_err(|Unopened| damaged(&place))?;
-        Ok(Some(record))
+        match self.sealer.open_record(&place, row) {
+            Ok(record) => Ok(Some(record)),
+            Err(Unopened) => Err(self.unopened(&place, row)),
+        }
     }
 
     fn put_many(&self, cards: &[NewCard<'_>]) -> Result<Vec<PutOutcome>, StoreError> {
@@ -247,7 +261,7 @@ impl CardStore for EmbeddedStore {
             .iter()
             .map(|new| self.put_one(&mut txn, &mut nonces, new))
             .collect::<Result<Vec<_>, _>>()?;
-        self.tables.count_seals(&mut txn, nonces.given())?;
+        self.tables.count_seals(&mut txn, self.sealer.current(), nonces.given())?;
         txn.commit()?;
         Ok(outcomes)
     }
@@ -305,10 +319,6 @@ impl From<getrandom::Error> for StoreError {
     fn from(_: getrandom::Error) -> Self {
         Self::Generator
     }
-}
-
-fn damaged(place: &Place) -> StoreError {
-    StoreError::Damaged { table: place.table.name() }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::tables::Rows;
 use super::*;
 use crate::card_ref::{ContractNumber, Exid, ExidForm};
 use crate::record::{CardStatus, Plastic};
-use crate::seal::SEALS_MAX;
+use crate::seal::{KeyVersion, SEALS_MAX};
 
 const EXID: &str = "99984100148297467162";
 const NUMBER: &str = "7730146829746";
@@ -133,6 +133,11 @@ fn a_row_with_another_key_version_does_not_open() {
     let mut row = store.row(rows, &place);
     row[0] += 1;
     store.tamper(rows, &place.key(), Some(&row));
+    let found = store.resolve(&bank("IBTF"), &exid());
+    let Err(StoreError::MissingKey { version }) = found else { panic!("{found:?}") };
+    assert_eq!(version.number(), 2);
+    row[0] = 0;
+    store.tamper(rows, &place.key(), Some(&row));
     assert!(store.refuses(&exid()));
 }
 
@@ -195,21 +200,40 @@ fn keys_are_proved_and_not_only_named() {
     let home = Home::new();
     let store = home.with_two_cards();
     drop(store);
-    let other = StoreKeys::generate().unwrap();
-    let error = EmbeddedStore::open(&home.directory, &other).unwrap_err();
-    let StoreError::WrongKeys { store, given } = error else { panic!("{error}") };
-    assert_eq!((store, given), (home.keys.id(), other.id()));
+    let hex = home.keys.to_hex();
+    let fresh = StoreKeys::generate().unwrap();
+    let half = |range: std::ops::Range<usize>| {
+        let mut other = hex.to_string();
+        other.replace_range(range.clone(), &fresh.to_hex()[range]);
+        StoreKeys::from_hex(&other).unwrap()
+    };
+    let [other_sealing, other_index] = [half(0..64), half(64..128)];
 
-    // Somebody wrote the other keys' id into the file.
-    let store = EmbeddedStore::open(&home.directory, &home.keys).unwrap();
-    let txn = store.env.read_txn().unwrap();
-    let mut row = store.tables.meta.get(&txn, b"keys").unwrap().unwrap().to_vec();
-    drop(txn);
-    row[..4].copy_from_slice(&other.id().0);
-    store.tamper(store.tables.meta, b"keys", Some(&row));
-    drop(store);
-    let error = EmbeddedStore::open(&home.directory, &other).unwrap_err();
-    assert!(matches!(error, StoreError::Damaged { table: "meta" }), "{error}");
+    let open = |keys: &StoreKeys| EmbeddedStore::open(&home.directory, keys).unwrap_err();
+    let error = open(&other_sealing);
+    let StoreError::WrongSealingKey { version, .. } = error else { panic!("{error}") };
+    assert_eq!(version, KeyVersion::FIRST);
+    let error = open(&other_index);
+    let StoreError::WrongKeys { store, given } = error else { panic!("{error}") };
+    assert_eq!((store, given), (home.keys.id(), other_index.id()));
+    let renamed = StoreKeys::from_hex(&format!("7:{}", *hex)).unwrap();
+    let error = open(&renamed);
+    assert!(matches!(error, StoreError::MissingKey { version: KeyVersion::FIRST }), "{error}");
+
+    // Somebody wrote the other keys' ids into the file.
+    for keys in [&other_sealing, &other_index] {
+        let home = Home { keys: StoreKeys::from_hex(&hex).unwrap(), ..Home::new() };
+        let store = home.with_two_cards();
+        let txn = store.env.read_txn().unwrap();
+        let mut row = store.tables.meta.get(&txn, b"keys").unwrap().unwrap().to_vec();
+        drop(txn);
+        row[..4].copy_from_slice(&keys.id().0);
+        row[6..10].copy_from_slice(&keys.sealing_id(KeyVersion::FIRST).unwrap().0);
+        store.tamper(store.tables.meta, b"keys", Some(&row));
+        drop(store);
+        let error = EmbeddedStore::open(&home.directory, keys).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { table: "meta" }), "{error}");
+    }
 }
 
 #[test]
@@ -218,17 +242,17 @@ fn seals_are_counted_and_the_last_one_is_the_last() {
     let store = home.with_two_cards();
     let made = || {
         let txn = store.env.read_txn().unwrap();
-        let row = store.tables.meta.get(&txn, b"seals").unwrap().unwrap();
+        let row = store.tables.meta.get(&txn, b"seals \x01").unwrap().unwrap();
         u64::from_be_bytes(row.try_into().unwrap())
     };
     assert_eq!(made(), 1 + 2 * 3, "the proof; two references and the card itself for each card");
 
     // Room for one more card with one reference, which takes two seals.
-    store.tamper(store.tables.meta, b"seals", Some(&(SEALS_MAX - 2).to_be_bytes()));
+    store.tamper(store.tables.meta, b"seals \x01", Some(&(SEALS_MAX - 2).to_be_bytes()));
     store.put(&bank("IBTF"), &[number("3")], &card("412345678901")).unwrap();
     assert_eq!(made(), SEALS_MAX);
     let error = store.put(&bank("IBTF"), &[exid()], &card(PAN)).unwrap_err();
-    assert!(matches!(error, StoreError::KeysWornOut), "{error}");
+    assert!(matches!(error, StoreError::KeyWornOut { version: KeyVersion::FIRST }), "{error}");
     assert_eq!(made(), SEALS_MAX);
     assert_eq!(store.resolve(&bank("IBTF"), &exid()).unwrap(), Some(card(PAN)));
 }
