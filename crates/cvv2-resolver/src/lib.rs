@@ -65,5 +65,6 @@ pub use card_ref::{
 pub use record::{CardRecord, CardStatus, CardStatusError, Plastic, RecordError};
 pub use seal::{KeyId, KeyVersion, StoreKey, StoreKeys, StoreKeysError};
 pub use store::{
-    CardStore, CheckReport, EmbeddedStore, MemoryStore, NewCard, PutOutcome, StoreError,
+    CardStore, CardVisitor, CheckReport, EmbeddedStore, MemoryStore, NewCard, PutOutcome,
+    StoreError,
 };

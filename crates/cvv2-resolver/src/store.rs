@@ -4,6 +4,7 @@ mod embedded;
 mod memory;
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 pub use embedded::EmbeddedStore;
@@ -74,6 +75,16 @@ pub trait CardStore: Send + Sync {
         Ok(self.len()? == 0)
     }
 
+    /// Shows every card with all its references to `visit`, in no particular order, until that
+    /// breaks off: for export.
+    ///
+    /// What is shown is the store as it was when the first card was.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store cannot be read, or holds a card that does not open.
+    fn each_card(&self, visit: &mut CardVisitor<'_>) -> Result<(), StoreError>;
+
     /// Reads everything: every row opens, and cards and references fit each other.
     ///
     /// # Errors
@@ -82,6 +93,9 @@ pub trait CardStore: Send + Sync {
     /// report.
     fn check(&self) -> Result<CheckReport, StoreError>;
 }
+
+/// What is called with a bank, a card's references and the card, and may break off.
+pub type CardVisitor<'a> = dyn FnMut(&BankId, &[CardRef], &CardRecord) -> ControlFlow<()> + 'a;
 
 /// A card to be put.
 #[derive(Clone, Copy, Debug)]

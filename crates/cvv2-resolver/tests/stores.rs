@@ -1,6 +1,8 @@
 //! What every store does: one suite, run over each of them.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::ops::ControlFlow;
+
 use cvv2::{Expiry, Pan};
 use cvv2_resolver::{
     BankId, CardRecord, CardRef, CardStatus, CardStore, ContractNumber, EmbeddedStore, Exid,
@@ -63,6 +65,39 @@ fn a_card_is_found_under_each_of_its_references() {
         assert_eq!(store.len().unwrap(), 1);
         let report = store.check().unwrap();
         assert_eq!((report.cards, report.references, report.is_sound()), (1, 3, true));
+    });
+}
+
+#[test]
+fn every_card_is_shown_with_all_its_references() {
+    on_every_store(|store| {
+        let ibtf = bank("IBTF");
+        store.put(&ibtf, &[number("2"), exid(EXID)], &active(PAN)).unwrap();
+        store.put(&ibtf, &[number("1"), number("2")], &card(PAN, CardStatus::Lost)).unwrap();
+        store.put(&bank("ELSE"), &[number(OTHER_PAN)], &active(OTHER_PAN)).unwrap();
+        let mut shown = Vec::new();
+        let visited = store.each_card(&mut |bank, refs, record| {
+            shown.push((*bank, refs.to_vec(), record.clone()));
+            ControlFlow::Continue(())
+        });
+        visited.unwrap();
+        shown.sort_by_key(|(bank, ..)| *bank);
+        assert_eq!(
+            shown,
+            [
+                (bank("ELSE"), vec![number(OTHER_PAN)], active(OTHER_PAN)),
+                // References that were there before come first.
+                (ibtf, vec![number("2"), exid(EXID), number("1")], card(PAN, CardStatus::Lost)),
+            ]
+        );
+
+        let mut count = 0;
+        let visited = store.each_card(&mut |_, _, _| {
+            count += 1;
+            ControlFlow::Break(())
+        });
+        visited.unwrap();
+        assert_eq!(count, 1);
     });
 }
 

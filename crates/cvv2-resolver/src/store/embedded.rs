@@ -12,7 +12,7 @@ use heed::{CommitOrAbort, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn};
 
 use self::directory::WriterLock;
 use self::tables::Tables;
-use super::{CardStore, CheckReport, NewCard, PutOutcome, REFS_MAX, StoreError};
+use super::{CardStore, CardVisitor, CheckReport, NewCard, PutOutcome, REFS_MAX, StoreError};
 use crate::bank::BankId;
 use crate::card_ref::CardRef;
 use crate::encoding::{Card, RecordBytes};
@@ -269,6 +269,20 @@ impl CardStore for EmbeddedStore {
     fn len(&self) -> Result<u64, StoreError> {
         let txn = self.env.read_txn()?;
         Ok(self.tables.cards.len(&txn)?)
+    }
+
+    fn each_card(&self, visit: &mut CardVisitor<'_>) -> Result<(), StoreError> {
+        let txn = self.env.read_txn()?;
+        for row in self.tables.cards.iter(&txn)? {
+            let (key, row) = row?;
+            let (bank, card) = self
+                .card_of_row(key, row)
+                .ok_or(StoreError::Damaged { table: Table::Cards.name() })?;
+            if visit(&bank, &card.refs, &card.record).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<CheckReport, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use super::{CardStore, CheckReport, NewCard, PutOutcome, REFS_MAX, StoreError};
+use super::{CardStore, CardVisitor, CheckReport, NewCard, PutOutcome, REFS_MAX, StoreError};
 use crate::bank::BankId;
 use crate::card_ref::CardRef;
 use crate::record::CardRecord;
@@ -48,6 +48,12 @@ impl CardStore for MemoryStore {
 
     fn len(&self) -> Result<u64, StoreError> {
         Ok(self.cards.read().unwrap_or_else(PoisonError::into_inner).len() as u64)
+    }
+
+    fn each_card(&self, visit: &mut CardVisitor<'_>) -> Result<(), StoreError> {
+        let cards = self.cards.read().unwrap_or_else(PoisonError::into_inner);
+        let _ = cards.iter().try_for_each(|card| visit(&card.bank, &card.refs, &card.record));
+        Ok(())
     }
 
     fn check(&self) -> Result<CheckReport, StoreError> {
