@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use cvv2::{CvkPair, Expiry, Pan};
 use cvv2_resolver::{
-    BankId, CardRecord, CardRef, CardStatus, CardStore, CheckReport, ExidForm, MemoryStore,
-    NewCard, PutOutcome, StoreError,
+    BankId, CardRecord, CardRef, CardStatus, CardStore, CardVisitor, CheckReport, ExidForm,
+    MemoryStore, NewCard, PutOutcome, StoreError,
 };
 use cvv2_service::envelope::ErrorCode;
 use cvv2_service::{Caller, Cause, CvkError, CvkSource, GetCvv2, Settings};
@@ -72,6 +72,10 @@ fn the_store_is_asked_for_the_callers_bank_and_only_about_good_requests() {
 
         fn len(&self) -> Result<u64, StoreError> {
             Ok(0)
+        }
+
+        fn each_card(&self, _: &mut CardVisitor<'_>) -> Result<(), StoreError> {
+            Ok(())
         }
 
         fn check(&self) -> Result<CheckReport, StoreError> {
@@ -219,6 +223,10 @@ fn a_store_that_fails() {
 
         fn len(&self) -> Result<u64, StoreError> {
             Err(StoreError::ReadOnly)
+        }
+
+        fn each_card(&self, _: &mut CardVisitor<'_>) -> Result<(), StoreError> {
+            Ok(())
         }
 
         fn check(&self) -> Result<CheckReport, StoreError> {
