@@ -78,7 +78,7 @@ use crate::card::{Cvv, CvvLength, PackedCard};
 /// | `reference` | RustCrypto's `des` | the same | nothing |
 ///
 /// All but `reference` run the same instructions at the same addresses for every key and card. No
-/// pass allocates. Of a key they keep a fixed form of some 25 KiB; of cards nothing: what they use
+/// pass allocates. Of a key they keep a fixed form of some 12 KiB; of cards nothing: what they use
 /// of the stack is zeroized before they return.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Kernel(Choice);

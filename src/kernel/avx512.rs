@@ -98,7 +98,7 @@ impl Engine for HasAvx512 {
         key.bitslice_faults()
     }
 
-    /// None: each small pass adds up what it reads of the tables, and compares the sum itself.
+    /// None: each small pass compares what it reads itself.
     fn small_faults(self, _: &KeyMaterial) -> u64 {
         0
     }

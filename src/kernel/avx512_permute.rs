@@ -6,23 +6,15 @@
 
 use super::avx512::HasAvx512;
 use super::decimalize::leading;
-use super::fips::{self, RoundKeys};
 use super::known::KnownAnswer;
-use super::permute::{self, ByteLanes, Fetched, PermuteKey, RoundTables, State};
-use super::routes::{POSITION, WIRED, scattered};
+use super::permute::{self, ByteLanes, PermuteKey, State, TABLES, TABLES_FOLD};
+use super::routes::POSITION;
 use crate::card::{Cvv, PackedCard};
 #[allow(clippy::wildcard_imports, reason = "their names tell where they come from")]
 use core::arch::x86_64::*;
-use zeroize::Zeroize;
 
 /// Cards of one pass.
 pub(super) const CARDS_MAX: usize = 63;
-
-/// Fills `into` with the tables of the pair `a`, `b`.
-pub(super) fn expand(_: HasAvx512, into: &mut PermuteKey, a: &[u8; 8], b: &[u8; 8]) {
-    // SAFETY: the witness.
-    unsafe { expand_entry(into, a, b) }
-}
 
 /// The CVVs of 1–[`CARDS_MAX`] `cards`, of `digits` (1–5) digits each, into `out`. Not zero if the
 /// known-answer card came out wrong: then nothing in `out` is to be used.
@@ -52,37 +44,6 @@ pub(super) fn pass(
 
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,gfni,bmi2,popcnt")]
-fn expand_entry(into: &mut PermuteKey, a: &[u8; 8], b: &[u8; 8]) {
-    let mut rounds = RoundKeys::default();
-    fips::schedule(&mut rounds, a);
-    for (tables, round) in into.encrypt_a.iter_mut().zip(&rounds) {
-        fold(tables, round);
-    }
-    fips::schedule(&mut rounds, b);
-    for (tables, round) in into.decrypt_b.iter_mut().rev().zip(&rounds) {
-        fold(tables, round);
-    }
-    rounds.zeroize();
-    into.seal();
-}
-
-/// `tables[t][i] = WIRED[t][i ^ round[t]]`, by a permutation in registers: no address depends on
-/// the key.
-#[inline(always)]
-fn fold(tables: &mut RoundTables, round: &[u8; 8]) {
-    for t in 0..8 {
-        let table = Zmm::load(&WIRED[t]);
-        // SAFETY: inlined into an entry with these features.
-        let folded = unsafe {
-            let key = _mm512_set1_epi8(scattered(t, round[t]).cast_signed());
-            Zmm(_mm512_permutexvar_epi8(_mm512_xor_si512(Zmm::load(&LANE).0, key), table.0))
-        };
-        folded.store(&mut tables[t]);
-    }
-}
-
-#[inline(never)]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,gfni,bmi2,popcnt")]
 fn few(
     key: &PermuteKey,
     known: &KnownAnswer,
@@ -91,9 +52,9 @@ fn few(
     out: &mut [Cvv],
 ) -> u64 {
     let [first, second] = pack_few(cards, known.card());
-    let (state, fold) = permute::chain(InEntry(()), key, first, &second);
+    let state = permute::chain(InEntry(()), key, first, &second);
     let blocks = unpack_few(&state);
-    answer(known, digits, &blocks, out) | fold ^ key.fold() | disagreement(&state)
+    answer(known, digits, &blocks, out) | faults(key) | disagreement(&state)
 }
 
 #[inline(never)]
@@ -106,10 +67,10 @@ fn half(
     out: &mut [Cvv],
 ) -> u64 {
     let [first, second] = pack(cards, known.card(), 32);
-    let (state, fold) = permute::chain(InEntry(()), key, low(&first), &low(&second));
+    let state = permute::chain(InEntry(()), key, low(&first), &low(&second));
     let blocks = unpack(&wide(&state));
     let blocks: &[u64; 32] = blocks.first_chunk().expect("32 of 64 lanes");
-    answer(known, digits, blocks, out) | fold ^ key.fold()
+    answer(known, digits, blocks, out) | faults(key)
 }
 
 #[inline(never)]
@@ -122,9 +83,32 @@ fn full(
     out: &mut [Cvv],
 ) -> u64 {
     let [first, second] = pack(cards, known.card(), 64);
-    let (state, fold) = permute::chain(InEntry(()), key, first, &second);
+    let state = permute::chain(InEntry(()), key, first, &second);
     let blocks = unpack(&state);
-    answer(known, digits, &blocks, out) | fold ^ key.fold()
+    answer(known, digits, &blocks, out) | faults(key)
+}
+
+/// What has changed in the key's form since it was made, or in the tables that all keys share: zero
+/// if nothing has.
+///
+/// A known answer alone proves one entry in 64 of a table for each of its look-ups.
+#[inline(always)]
+fn faults(key: &PermuteKey) -> u64 {
+    // Left to itself, the compiler makes gathers of it.
+    let mut sum = Zmm::load(&TABLES.0[0]);
+    for table in &TABLES.0[1..] {
+        sum = Zmm::xor(sum, Zmm::load(table));
+    }
+    for row in &key.encrypt_a {
+        sum = Zmm::xor(sum, Zmm::load_words(row));
+    }
+    for row in &key.decrypt_b {
+        sum = Zmm::xor(sum, Zmm::load_words(row));
+    }
+    let mut words = [0; 8];
+    // SAFETY: inlined into an entry with these features; the place has 64 bytes.
+    unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), sum.0) }
+    words.into_iter().fold(key.fold ^ TABLES_FOLD, |all, word: u64| all ^ word)
 }
 
 /// Writes the values of the caller's cards from the blocks of all lanes, and compares the last lane's
@@ -208,12 +192,14 @@ fn pack_few(cards: &[PackedCard], known: &PackedCard) -> [State<Ymm>; 2] {
 #[inline(always)]
 fn disagreement(state: &State<Ymm>) -> u64 {
     let mut differing = Ymm::lanes4(0);
-    for vector in state.left.iter().chain(&state.right) {
-        // SAFETY: inlined into an entry with these features.
-        differing.0 = unsafe {
-            let first = _mm256_broadcastd_epi32(_mm256_castsi256_si128(vector.0));
-            _mm256_ternarylogic_epi64::<OR_DIFFERENCE>(differing.0, vector.0, first)
-        };
+    for t in 0..8 {
+        for vector in [state.left[t], state.right[t]] {
+            // SAFETY: inlined into an entry with these features.
+            differing.0 = unsafe {
+                let first = _mm256_broadcastd_epi32(_mm256_castsi256_si128(vector.0));
+                _mm256_ternarylogic_epi64::<OR_DIFFERENCE>(differing.0, vector.0, first)
+            };
+        }
     }
     // SAFETY: as above.
     u64::from(unsafe { _mm256_testz_si256(differing.0, differing.0) } == 0)
@@ -409,14 +395,6 @@ fn anew<T>(reference: &T) -> &T {
     }
 }
 
-/// The XOR of all words.
-#[inline(always)]
-fn fold_words(bytes: &[u8]) -> u64 {
-    bytes.as_chunks::<8>().0.iter().fold(0, |all, word| all ^ u64::from_le_bytes(*word))
-}
-
-/// `vpternlog`: the XOR of the operands.
-const XOR_OF_THREE: i32 = 0x96;
 /// `vpternlog`: the first operand where the third is set, the second elsewhere.
 const CHOOSE: i32 = 0xE4;
 /// The first operand, OR where the other two differ.
@@ -436,8 +414,8 @@ impl ByteLanes for Zmm {
         Self(unsafe { _mm512_set1_epi8(byte.cast_signed()) })
     }
     #[inline(always)]
-    fn fetched(masks: &Fetched) -> &Fetched {
-        anew(masks)
+    fn anew<T>(constants: &T) -> &T {
+        anew(constants)
     }
     #[inline(always)]
     fn fetch(_: Self, bytes: u64) -> Self {
@@ -463,41 +441,26 @@ impl ByteLanes for Zmm {
     fn xor(a: Self, b: Self) -> Self {
         Self(unsafe { _mm512_xor_si512(a.0, b.0) })
     }
-    #[inline(always)]
-    fn fold(sum: Self, table: &[u8; 64]) -> Self {
-        Self::xor(sum, Self::load(table))
-    }
-    #[inline(always)]
-    fn folded(self) -> u64 {
-        let mut bytes = [0; 64];
-        self.store(&mut bytes);
-        fold_words(&bytes)
-    }
 }
 
 impl ByteLanes for Ymm {
     type Witness = InEntry;
-
-    /// Without this the compiler sees that two 32-byte halves are one 64-byte table, and turns the
-    /// 256-bit two-table permutation into a 512-bit one of half the throughput and a longer
-    /// latency.
-    #[inline(always)]
-    fn again(key: &PermuteKey) -> &PermuteKey {
-        anew(key)
-    }
 
     #[inline(always)]
     fn splat(_: InEntry, byte: u8) -> Self {
         Self(unsafe { _mm256_set1_epi8(byte.cast_signed()) })
     }
     #[inline(always)]
-    fn fetched(masks: &Fetched) -> &Fetched {
-        anew(masks)
+    fn anew<T>(constants: &T) -> &T {
+        anew(constants)
     }
     #[inline(always)]
     fn fetch(_: Self, bytes: u64) -> Self {
         Self(unsafe { _mm256_set1_epi64x(bytes.cast_signed()) })
     }
+    /// From the same place the compiler sees that two 32-byte halves are one 64-byte table, and
+    /// turns the 256-bit two-table permutation into a 512-bit one of half the throughput and a
+    /// longer latency.
     #[inline(always)]
     fn look_up(table: &[u8; 64], again: &[u8; 64], lanes: Self) -> Self {
         unsafe {
@@ -525,22 +488,6 @@ impl ByteLanes for Ymm {
     fn xor(a: Self, b: Self) -> Self {
         Self(unsafe { _mm256_xor_si256(a.0, b.0) })
     }
-    #[inline(always)]
-    fn fold(sum: Self, table: &[u8; 64]) -> Self {
-        // SAFETY: a vector proves that the code is inlined into an entry with these features.
-        unsafe {
-            let low = _mm256_loadu_si256(table.as_ptr().cast());
-            let high = _mm256_loadu_si256(table.as_ptr().add(32).cast());
-            Self(_mm256_ternarylogic_epi64::<XOR_OF_THREE>(sum.0, low, high))
-        }
-    }
-    #[inline(always)]
-    fn folded(self) -> u64 {
-        let mut bytes = [0; 32];
-        // SAFETY: as above; the place has 32 bytes.
-        unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), self.0) }
-        fold_words(&bytes)
-    }
 }
 
 impl Zmm {
@@ -553,11 +500,6 @@ impl Zmm {
     fn load_words(words: &[u64; 8]) -> Self {
         // SAFETY: as above.
         Self(unsafe { _mm512_loadu_si512(words.as_ptr().cast()) })
-    }
-    #[inline(always)]
-    fn store(self, bytes: &mut [u8; 64]) {
-        // SAFETY: as above.
-        unsafe { _mm512_storeu_si512(bytes.as_mut_ptr().cast(), self.0) }
     }
 }
 
@@ -599,17 +541,6 @@ const COLUMNS: i64 = i64::from_le_bytes([64, 16, 4, 1, 128, 32, 8, 2]);
 const BITS: i64 = i64::from_le_bytes([1, 2, 4, 8, 16, 32, 64, 128]);
 /// Where the input bits of box `t` start in a half that is read round and round.
 const CHUNKS: i64 = i64::from_le_bytes([63, 3, 7, 11, 15, 19, 23, 27]);
-
-/// 0, 1, 2, …
-const LANE: [u8; 64] = {
-    let mut lane = [0; 64];
-    let mut i = 0;
-    while i < 64 {
-        lane[i] = i as u8;
-        i += 1;
-    }
-    lane
-};
 
 /// Eight by eight bytes, transposed.
 const TRANSPOSE: [u8; 64] = {

@@ -4,11 +4,14 @@
 //! card `c` feeds into S-box `t`, at the positions that [`routes`](super::routes) gives them. `L`
 //! and `R` both live in this expanded form, so a round is
 //!
-//! 1. eight look-ups, `f[t] = table[t][R[t]]`, in tables that contain the round key
-//!    ([`PermuteKey`]);
+//! 1. eight look-ups, `f[t] = table[t][R[t]]`;
 //! 2. three stages of exchanges, which are `P` and `E`: two vectors give each other the bits
 //!    outside a mask;
 //! 3. `L ^= …`.
+//!
+//! The round keys are carried in the state: a half is stored XOR-ed with the key that its next
+//! reading wants, and an update takes off the old key and puts on the next one, which waits for no
+//! look-up ([`PermuteKey`]).
 //!
 //! A look-up is a byte permutation inside the register file. There is no address in it that depends
 //! on a card or a key.
@@ -16,7 +19,8 @@
 //! The engine is generic over the vector. Everything is `inline(always)` because it must end up
 //! inside an entry that is compiled for the instruction set.
 
-use super::routes::{BUTTERFLY, TARGETS};
+use super::fips::{self, RoundKeys};
+use super::routes::{BUTTERFLY, TARGETS, WIRED, scattered};
 use zeroize::Zeroize;
 
 /// What the engine asks of a vector of bytes.
@@ -26,20 +30,14 @@ pub(super) trait ByteLanes: Copy {
 
     /// All lanes equal to `byte`.
     fn splat(witness: Self::Witness, byte: u8) -> Self;
-    /// The same masks through a pointer that the compiler cannot tell to be the same, so that it
-    /// fetches them again.
-    fn fetched(masks: &Fetched) -> &Fetched;
+    /// The same constants through a pointer that the compiler cannot tell to be the same, so that
+    /// it fetches them again.
+    fn anew<T>(constants: &T) -> &T;
     /// Every eight lanes equal to `bytes`; any vector proves that the machine can.
     fn fetch(proof: Self, bytes: u64) -> Self;
-    /// `table[lane & 63]` in every lane. `again` is the same table under another name, see
-    /// [`Self::again`].
+    /// `table[lane & 63]` in every lane. `again` is the same table, where [`Self::anew`] gave it
+    /// another name.
     fn look_up(table: &[u8; 64], again: &[u8; 64], lanes: Self) -> Self;
-    /// The same key through a pointer that the compiler cannot tell to be the same, for vectors
-    /// that need it.
-    #[inline(always)]
-    fn again(key: &PermuteKey) -> &PermuteKey {
-        key
-    }
     /// Bits of `a` where `mask` is set, of `b` elsewhere.
     fn choose(mask: Self, a: Self, b: Self) -> Self;
     /// `a ^ (b & mask)`.
@@ -48,58 +46,61 @@ pub(super) trait ByteLanes: Copy {
     fn xor_elsewhere(a: Self, b: Self, mask: Self) -> Self;
     /// `a ^ b`.
     fn xor(a: Self, b: Self) -> Self;
-    /// `sum`, XOR the bytes of a table.
-    fn fold(sum: Self, table: &[u8; 64]) -> Self;
-    /// The XOR of the vector's words.
-    fn folded(self) -> u64;
 }
 
-/// The S-box tables of one round.
-pub(super) type RoundTables = [[u8; 64]; 8];
-
-/// A key pair as the engine reads it: 16 KiB.
-///
-/// The tables of `E_A`, then those of `D_B`, each in the order of its rounds: table `t` of a round
-/// holds at index `i` what S-box `t` makes of `i ^ round key`.
-#[repr(C, align(64))]
+/// A key pair as the engine reads it: 2,312 bytes.
+#[derive(Default)]
+#[repr(C)]
 pub(super) struct PermuteKey {
-    pub(super) encrypt_a: [RoundTables; 16],
-    pub(super) decrypt_b: [RoundTables; 16],
-    /// The XOR of all tables, as they were made.
-    fold: [u64; 8],
+    pub(super) encrypt_a: Rounds,
+    pub(super) decrypt_b: Rounds,
+    /// The XOR of all words, as they were made.
+    pub(super) fold: u64,
+}
+
+/// What goes on the state in one DES: for each S-box a byte, eight times over.
+///
+/// First, for the half that is read first, the key of its first reading. Then, for the half that
+/// each of sixteen rounds updates, the key of its last reading, if it had one in this DES, XOR that
+/// of its next one. Last, for the half that is read last, the key that is still on it.
+pub(super) type Rounds = [[u64; 8]; 18];
+
+impl PermuteKey {
+    /// Fills `into` with the form of the pair `a`, `b`. In constant time.
+    #[inline(never)]
+    pub(super) fn expand(into: &mut Self, a: &[u8; 8], b: &[u8; 8]) {
+        let mut rounds = RoundKeys::default();
+        fips::schedule(&mut rounds, a);
+        fill(&mut into.encrypt_a, &rounds);
+        fips::schedule(&mut rounds, b);
+        rounds.reverse();
+        fill(&mut into.decrypt_b, &rounds);
+        rounds.zeroize();
+        let words = into.encrypt_a.as_flattened().iter().chain(into.decrypt_b.as_flattened());
+        into.fold = words.fold(0, |all, word| all ^ word);
+    }
+}
+
+/// From round keys in the order of use.
+fn fill(into: &mut Rounds, keys: &RoundKeys) {
+    let bare = [0; 8];
+    let key = |round: usize| keys.get(round).unwrap_or(&bare);
+    let [first, updates @ .., last] = into;
+    for t in 0..8 {
+        let word = |bits: u8| eightfold(scattered(t, bits));
+        first[t] = word(key(0)[t]);
+        last[t] = word(key(15)[t]);
+        for (round, update) in updates.iter_mut().enumerate() {
+            update[t] = word(key(round.wrapping_sub(1))[t] ^ key(round + 1)[t]);
+        }
+    }
 }
 
 impl Zeroize for PermuteKey {
     fn zeroize(&mut self) {
-        self.encrypt_a.as_flattened_mut().as_flattened_mut().zeroize();
-        self.decrypt_b.as_flattened_mut().as_flattened_mut().zeroize();
+        self.encrypt_a.as_flattened_mut().zeroize();
+        self.decrypt_b.as_flattened_mut().zeroize();
         self.fold.zeroize();
-    }
-}
-
-impl PermuteKey {
-    /// Takes down the XOR of all tables, once they are made.
-    #[inline(always)]
-    pub(super) fn seal(&mut self) {
-        self.fold = [0; 8];
-        for table in self.encrypt_a.as_flattened().iter().chain(self.decrypt_b.as_flattened()) {
-            for (lane, word) in self.fold.iter_mut().zip(table.as_chunks::<8>().0) {
-                *lane ^= u64::from_le_bytes(*word);
-            }
-        }
-    }
-
-    /// What a sum of all words that were read has to be.
-    #[inline(always)]
-    pub(super) fn fold(&self) -> u64 {
-        self.fold.iter().fold(0, |all, word| all ^ word)
-    }
-}
-
-impl Default for PermuteKey {
-    /// A key to be filled in place; it computes nothing of use before.
-    fn default() -> Self {
-        Self { encrypt_a: [[[0; 64]; 8]; 16], decrypt_b: [[[0; 64]; 8]; 16], fold: [0; 8] }
     }
 }
 
@@ -116,72 +117,51 @@ pub(super) struct State<V> {
 /// The final permutation of one DES and the initial one of the next cancel, so what passes between
 /// them is the swap of the halves that ends a DES. `second` is the second block after its initial
 /// permutation; the result is `R16 || L16` before the final one.
-///
-/// Beside it, the XOR of all words that were read of the tables: each table of `E_A` three times,
-/// each of `D_B` once, so it is [`PermuteKey::fold`] unless a bit of them has flipped. A known
-/// answer alone would prove one entry in 64. The rounds wait for their look-ups, and the sum fills
-/// the gaps.
 #[inline(always)]
 pub(super) fn chain<V: ByteLanes>(
     witness: V::Witness,
     key: &PermuteKey,
     first: State<V>,
     second: &State<V>,
-) -> (State<V>, u64) {
+) -> State<V> {
     let masks = Masks::new(witness);
-    let again = V::again(key);
-    let mut sum = V::splat(witness, 0);
-    let mut state = des(&masks, &key.encrypt_a, &again.encrypt_a, first, &mut sum);
+    let mut state = des(&masks, &key.encrypt_a, first);
     for t in 0..8 {
         state.left[t] = V::xor(state.left[t], second.left[t]);
         state.right[t] = V::xor(state.right[t], second.right[t]);
     }
-    for (rounds, again) in [
-        (&key.encrypt_a, &again.encrypt_a),
-        (&key.decrypt_b, &again.decrypt_b),
-        (&key.encrypt_a, &again.encrypt_a),
-    ] {
-        state = des(&masks, rounds, again, state, &mut sum);
+    for rounds in [&key.encrypt_a, &key.decrypt_b, &key.encrypt_a] {
+        state = des(&masks, rounds, state);
     }
-    (state, sum.folded())
+    state
 }
 
 /// Sixteen rounds and the final swap.
 #[inline(always)]
-fn des<V: ByteLanes>(
-    masks: &Masks<V>,
-    rounds: &[RoundTables; 16],
-    again: &[RoundTables; 16],
-    state: State<V>,
-    sum: &mut V,
-) -> State<V> {
+fn des<V: ByteLanes>(masks: &Masks<V>, rounds: &Rounds, state: State<V>) -> State<V> {
     let State { mut left, mut right } = state;
-    for i in 0..8 {
-        round(masks, &rounds[2 * i], &again[2 * i], &right, &mut left, sum);
-        round(masks, &rounds[2 * i + 1], &again[2 * i + 1], &left, &mut right, sum);
+    let [first, updates @ .., last] = rounds;
+    xor_words(&mut right, first);
+    for [even, odd] in updates.as_chunks().0 {
+        round(masks, even, &right, &mut left);
+        round(masks, odd, &left, &mut right);
     }
+    xor_words(&mut left, last);
     State { left: right, right: left }
 }
 
-/// `left ^= E(P(S(right ^ key)))`.
+/// `left ^= E(P(S(right)))`, with both in the form that carries the keys.
 #[inline(always)]
-fn round<V: ByteLanes>(
-    masks: &Masks<V>,
-    tables: &RoundTables,
-    again: &RoundTables,
-    right: &[V; 8],
-    left: &mut [V; 8],
-    sum: &mut V,
-) {
-    for table in tables {
-        *sum = V::fold(*sum, table);
-    }
-    let fetched = V::fetched(&FETCHED);
+fn round<V: ByteLanes>(masks: &Masks<V>, update: &[u64; 8], right: &[V; 8], left: &mut [V; 8]) {
+    xor_words(left, update);
+    let fetched = V::anew(&FETCHED);
+    let tables = V::anew(&TABLES);
+    let again = V::anew(&TABLES);
     let any = right[0];
     let mut quads = [[any; 4]; 2];
     for p in 0..4 {
-        let a = V::look_up(&tables[2 * p], &again[2 * p], right[2 * p]);
-        let b = V::look_up(&tables[2 * p + 1], &again[2 * p + 1], right[2 * p + 1]);
+        let a = V::look_up(&tables.0[2 * p], &again.0[2 * p], right[2 * p]);
+        let b = V::look_up(&tables.0[2 * p + 1], &again.0[2 * p + 1], right[2 * p + 1]);
         let mask = V::fetch(any, fetched.quads[p]);
         quads[0][p] = V::choose(mask, a, b);
         quads[1][p] = V::choose(mask, b, a);
@@ -207,6 +187,32 @@ fn round<V: ByteLanes>(
     }
 }
 
+#[inline(always)]
+fn xor_words<V: ByteLanes>(half: &mut [V; 8], words: &[u64; 8]) {
+    for (vector, word) in half.iter_mut().zip(words) {
+        *vector = V::xor(*vector, V::fetch(*vector, *word));
+    }
+}
+
+/// The S-boxes in wire form, the same for all keys.
+#[repr(C, align(64))]
+pub(super) struct Tables(pub(super) [[u8; 64]; 8]);
+
+pub(super) static TABLES: Tables = Tables(WIRED);
+
+/// The XOR of all words of [`TABLES`], as they were compiled.
+pub(super) const TABLES_FOLD: u64 = {
+    let bytes = WIRED.as_flattened();
+    let words = bytes.as_chunks::<8>().0;
+    let mut all = 0;
+    let mut i = 0;
+    while i < words.len() {
+        all ^= u64::from_le_bytes(words[i]);
+        i += 1;
+    }
+    all
+};
+
 /// The middle stage's masks, which stay in registers.
 ///
 /// `L`, `R` and one round's intermediate values take up to 26 of 32 registers. With all twelve
@@ -230,7 +236,7 @@ impl<V: ByteLanes> Masks<V> {
 }
 
 /// The first and the last stage's masks, eight bytes each.
-pub(super) struct Fetched {
+struct Fetched {
     quads: [u64; 4],
     boxes: [[u64; 2]; 2],
 }
