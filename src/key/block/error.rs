@@ -214,7 +214,7 @@ pub enum OptionalBlockFlaw {
     Id,
     /// A length is of upper-case hexadecimal digits.
     Length,
-    /// A length of more than two digits is announced by `0004` and has four.
+    /// A length of more than two digits has four and is announced by `0004`, or `0002`.
     LengthOfLength,
     /// The padding block PB comes last.
     PaddingNotLast,
@@ -229,7 +229,7 @@ impl fmt::Display for OptionalBlockFlaw {
             Self::Duplicate => "an optional block before it has the same identifier",
             Self::Id => "its identifier is not two letters or digits",
             Self::Length => "its length is not upper-case hexadecimal digits",
-            Self::LengthOfLength => "its extended length is not announced by 0004",
+            Self::LengthOfLength => "its extended length is not announced by 0004 or 0002",
             Self::PaddingNotLast => "the padding block PB has to be the last",
             Self::TooShort => "its length does not cover its own identifier and length",
         })

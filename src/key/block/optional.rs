@@ -9,7 +9,9 @@ use super::error::{KeyBlockError, OptionalBlockFlaw};
 /// An optional block, kept as it was written.
 ///
 /// An identifier of two characters, a length in hexadecimal digits that counts the whole optional
-/// block, and data. Short ones have a length of two digits; longer ones write `0004` and then four.
+/// block, and data. Short ones have a length of two digits; longer ones write `0004` and then four,
+/// as in the example of X9.143:2021, 8.5. Some software writes `0002` there, two bytes for the same
+/// four digits, which is read as well.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OptionalBlock {
     text: String,
@@ -59,8 +61,10 @@ impl OptionalBlock {
         }
         let (length_at, digits) = match short {
             b"00" => match (field(at + 4, 2), field(at + 6, 4)) {
-                (Some(b"04"), Some(long)) => (at + 6, long),
-                (Some(b"04") | None, None) => return Err(error(at + 4, OptionalBlockFlaw::Beyond)),
+                (Some(b"02" | b"04"), Some(long)) => (at + 6, long),
+                (Some(b"02" | b"04") | None, None) => {
+                    return Err(error(at + 4, OptionalBlockFlaw::Beyond));
+                }
                 _ => return Err(error(at + 4, OptionalBlockFlaw::LengthOfLength)),
             },
             short => (at + 2, short),

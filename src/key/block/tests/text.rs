@@ -119,7 +119,7 @@ fn optional_blocks_are_refused_with_number_position_and_flaw() {
         (1, "KS1a00604B120F9292800000", 1, 19, Length),
         (1, "KS0300604B120F9292800000", 1, 18, TooShort),
         (1, "KSFF00604B120F9292800000", 1, 18, Beyond),
-        (1, "KS000200604B120F92928000", 1, 20, LengthOfLength),
+        (1, "KS000300604B120F92928000", 1, 20, LengthOfLength),
         (1, "KS00040009B120F929280000", 1, 22, TooShort),
         (1, "KS0004FFFFB120F929280000", 1, 22, Beyond),
         (1, "KS000400x8B120F929280000", 1, 24, Length),
@@ -155,8 +155,9 @@ fn extended_lengths_are_read_and_written_as_they_were() {
     assert_eq!(read.header().optional_block("LB").unwrap().data(), long);
 
     // A short one with a long length is not shortened.
-    let spelled = with(16, "KS00040018B120F929280000");
-    let spelled = KeyBlock::parse(&spelled).unwrap();
-    assert_eq!(spelled.header().optional_blocks()[0].data(), "B120F929280000");
-    assert_eq!(spelled.header().text(64).unwrap(), spelled.as_str()[..40]);
+    for spelled in ["KS00040018B120F929280000", "KS00020018B120F929280000"] {
+        let spelled = KeyBlock::parse(&with(16, spelled)).unwrap();
+        assert_eq!(spelled.header().optional_blocks()[0].data(), "B120F929280000");
+        assert_eq!(spelled.header().text(64).unwrap(), spelled.as_str()[..40]);
+    }
 }
