@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use cvv2::key::KeyBlockError;
+use cvv2::key::block::HeaderField;
 use cvv2::{
     ComputeError, CvvError, ExpiryError, KeyError, PanError, ServiceCodeError, VerifyError,
 };
@@ -93,6 +95,22 @@ pub(crate) enum RefusedBy {
     ExpiryLength,
     ExpiryMonth,
     ExpiryOpaque,
+    KeyBlockAlgorithm,
+    KeyBlockCharacter,
+    KeyBlockComponent,
+    KeyBlockDigit,
+    KeyBlockField,
+    KeyBlockHeaderLength,
+    KeyBlockKbpk,
+    KeyBlockKcv,
+    KeyBlockKeyLength,
+    KeyBlockKeyLengthField,
+    KeyBlockLength,
+    KeyBlockMac,
+    KeyBlockMode,
+    KeyBlockOptionalBlock,
+    KeyBlockPayloadLength,
+    KeyBlockUsage,
     PanDigit,
     PanLength,
     ServiceCodeDigit,
@@ -116,6 +134,10 @@ impl RefusedBy {
                 | Self::CvkHex
                 | Self::CvvDigit
                 | Self::ExpiryDigit
+                | Self::KeyBlockCharacter
+                | Self::KeyBlockDigit
+                | Self::KeyBlockField
+                | Self::KeyBlockOptionalBlock
                 | Self::PanDigit
                 | Self::ServiceCodeDigit
         )
@@ -129,6 +151,7 @@ impl RefusedBy {
                 | Self::CvkLength
                 | Self::CvvLength
                 | Self::ExpiryLength
+                | Self::KeyBlockLength
                 | Self::PanLength
                 | Self::ServiceCodeLength
         )
@@ -232,6 +255,41 @@ impl From<KeyError> for Refusal {
     }
 }
 
+impl From<KeyBlockError> for Refusal {
+    fn from(error: KeyBlockError) -> Self {
+        match error {
+            KeyBlockError::Authentication => Self::new(RefusedBy::KeyBlockMac),
+            KeyBlockError::CheckValue => Self::new(RefusedBy::KeyBlockKcv),
+            KeyBlockError::Component => Self::new(RefusedBy::KeyBlockComponent),
+            KeyBlockError::Digit { at } => Self::at(RefusedBy::KeyBlockDigit, at),
+            KeyBlockError::Field { at, .. } => Self::at(RefusedBy::KeyBlockField, at),
+            KeyBlockError::HeaderMultiple { .. } => Self::new(RefusedBy::KeyBlockHeaderLength),
+            KeyBlockError::KbpkAlgorithm { .. } => Self::new(RefusedBy::KeyBlockKbpk),
+            KeyBlockError::Key(error) => error.into(),
+            KeyBlockError::KeyLength { .. } => Self::new(RefusedBy::KeyBlockKeyLength),
+            KeyBlockError::KeyLengthField => Self::new(RefusedBy::KeyBlockKeyLengthField),
+            KeyBlockError::Length { chars, .. }
+            | KeyBlockError::LengthMultiple { chars, .. }
+            | KeyBlockError::Short { chars, .. } => {
+                Self::with(RefusedBy::KeyBlockLength, given(chars))
+            }
+            KeyBlockError::NotForUsage { field: HeaderField::Algorithm } => {
+                Self::new(RefusedBy::KeyBlockAlgorithm)
+            }
+            KeyBlockError::NotForUsage { field: HeaderField::ModeOfUse } => {
+                Self::new(RefusedBy::KeyBlockMode)
+            }
+            KeyBlockError::NotPrintable { at } => Self::at(RefusedBy::KeyBlockCharacter, at),
+            KeyBlockError::OptionalBlock { at, .. } => {
+                Self::at(RefusedBy::KeyBlockOptionalBlock, at)
+            }
+            KeyBlockError::PayloadLength { .. } => Self::new(RefusedBy::KeyBlockPayloadLength),
+            KeyBlockError::Usage { .. } => Self::new(RefusedBy::KeyBlockUsage),
+            other => Self::unlisted(&other),
+        }
+    }
+}
+
 impl From<ComputeError> for Refusal {
     fn from(error: ComputeError) -> Self {
         Self::unlisted(&error)
@@ -247,7 +305,7 @@ impl From<VerifyError> for Refusal {
     }
 }
 
-const NAMES: [(RefusedBy, &str); 19] = [
+const NAMES: [(RefusedBy, &str); 35] = [
     (RefusedBy::ComponentCount, "component.count"),
     (RefusedBy::ComponentHex, "component.hex"),
     (RefusedBy::ComponentLength, "component.length"),
@@ -263,6 +321,22 @@ const NAMES: [(RefusedBy, &str); 19] = [
     (RefusedBy::ExpiryLength, "expiry.length"),
     (RefusedBy::ExpiryMonth, "expiry.month"),
     (RefusedBy::ExpiryOpaque, "expiry.opaque"),
+    (RefusedBy::KeyBlockAlgorithm, "keyBlock.algorithm"),
+    (RefusedBy::KeyBlockCharacter, "keyBlock.character"),
+    (RefusedBy::KeyBlockComponent, "keyBlock.component"),
+    (RefusedBy::KeyBlockDigit, "keyBlock.digit"),
+    (RefusedBy::KeyBlockField, "keyBlock.field"),
+    (RefusedBy::KeyBlockHeaderLength, "keyBlock.headerLength"),
+    (RefusedBy::KeyBlockKbpk, "keyBlock.kbpk"),
+    (RefusedBy::KeyBlockKcv, "keyBlock.kcv"),
+    (RefusedBy::KeyBlockKeyLength, "keyBlock.keyLength"),
+    (RefusedBy::KeyBlockKeyLengthField, "keyBlock.keyLengthField"),
+    (RefusedBy::KeyBlockLength, "keyBlock.length"),
+    (RefusedBy::KeyBlockMac, "keyBlock.mac"),
+    (RefusedBy::KeyBlockMode, "keyBlock.mode"),
+    (RefusedBy::KeyBlockOptionalBlock, "keyBlock.optionalBlock"),
+    (RefusedBy::KeyBlockPayloadLength, "keyBlock.payloadLength"),
+    (RefusedBy::KeyBlockUsage, "keyBlock.usage"),
     (RefusedBy::PanDigit, "pan.digit"),
     (RefusedBy::PanLength, "pan.length"),
     (RefusedBy::ServiceCodeDigit, "serviceCode.digit"),

@@ -9,6 +9,7 @@ mod expiry;
 mod hex_bytes;
 mod kcv;
 mod key;
+mod key_block;
 mod pan;
 mod parity;
 mod service_code;
@@ -90,6 +91,7 @@ pub(crate) fn parse(json: &[u8]) -> Result<Box<dyn Suite>, ParseError> {
         "DES_TDES" => read::<des::KnownAnswers>(json, "des_schema.json"),
         "EXPIRY" => read::<expiry::Expiries>(json, "expiry_schema.json"),
         "KCV" => read::<kcv::CheckValues>(json, "kcv_schema.json"),
+        "KEY_BLOCK" => read::<key_block::KeyBlocks>(json, "key_block_schema.json"),
         "ODD_PARITY" => read::<parity::Keys>(json, "parity_schema.json"),
         "PAN" => read::<pan::Pans>(json, "pan_schema.json"),
         "SERVICE_CODE" => read::<service_code::ServiceCodes>(json, "service_code_schema.json"),
