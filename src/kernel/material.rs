@@ -14,11 +14,16 @@ use super::portable_row::{self, PortableKey};
 use crate::card::Cvv;
 use crate::secret::{Protection, Secret, SecretError};
 
-/// A CVK pair: its clear bytes, each kernel's form of them, and the known answer; about 12 KiB on x86-64, of which 16 bytes are the
-/// key.
+/// Bytes of the longest payload of a key block.
+const PAYLOAD_LEN: usize = 128;
+
+/// A CVK pair: its clear bytes, each kernel's form of them, and the known answer; about 12 KiB on
+/// x86-64, of which 16 bytes are the key.
 #[repr(C)]
 pub(crate) struct KeyMaterial {
     bytes: [u8; 16],
+    /// What a key block holds, while the key is taken out of it.
+    payload: [u8; PAYLOAD_LEN],
     known: KnownAnswer,
     bitslice: BitsliceKey,
     portable: PortableKey,
@@ -53,6 +58,7 @@ impl KeyMaterial {
     pub(crate) fn zeros(at_least: Protection) -> Result<Secret<Self>, SecretError> {
         let zeros = Self {
             bytes: [0; 16],
+            payload: [0; PAYLOAD_LEN],
             known: KnownAnswer::unknown(),
             bitslice: BitsliceKey::empty(),
             portable: PortableKey::default(),
@@ -99,6 +105,11 @@ impl KeyMaterial {
     /// The clear bytes, to be written to before [`expand`](Self::expand).
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8; 16] {
         &mut self.bytes
+    }
+
+    /// The clear bytes, and room for what a key block holds: to be wiped once the key is out of it.
+    pub(crate) fn load(&mut self) -> (&mut [u8; 16], &mut [u8; PAYLOAD_LEN]) {
+        (&mut self.bytes, &mut self.payload)
     }
 
     /// CVK A.
@@ -181,6 +192,7 @@ fn learn_known_answer(key: &mut KeyMaterial) {
 impl Zeroize for KeyMaterial {
     fn zeroize(&mut self) {
         self.bytes.zeroize();
+        self.payload.zeroize();
         self.known.zeroize();
         self.bitslice.zeroize();
         self.portable.zeroize();

@@ -2,11 +2,14 @@
 
 use alloc::boxed::Box;
 
+use zeroize::Zeroize;
+
 use super::KeyBlock;
 use super::error::{HeaderField, KeyBlockError};
 use super::field::{Exportability, KeyAlgorithm, KeyUsage, ModeOfUse};
 use super::header::KeyBlockHeader;
 use super::kbpk::Kbpk;
+use super::open::LENGTH;
 use crate::card::ExpiryOrder;
 use crate::kernel::KeyMaterial;
 use crate::key::{CvkPair, Policy};
@@ -63,15 +66,17 @@ impl CvkPair {
         order: ExpiryOrder,
         policy: Policy,
     ) -> Result<Self, KeyBlockError> {
-        let opened = kbpk.open(block, KeyUsage::CARD_VERIFICATION)?;
+        // Opened where the key is to stay: pages of secret memory are slow to come by.
+        let mut material = KeyMaterial::zeros(kbpk.at_least())?;
+        let (bytes, payload) = material.load();
+        let key_len = kbpk.open_into(block, KeyUsage::CARD_VERIFICATION, payload)?;
         let header = block.header();
         check_fields(header)?;
-        let key: &[u8; Self::LEN] = opened
-            .expose()
-            .try_into()
-            .map_err(|_| KeyBlockError::KeyLength { bytes: opened.expose().len() })?;
-        let mut material = KeyMaterial::zeros(kbpk.at_least())?;
-        material.bytes_mut().copy_from_slice(key);
+        if key_len != Self::LEN {
+            return Err(KeyBlockError::KeyLength { bytes: key_len });
+        }
+        bytes.copy_from_slice(&payload[LENGTH..][..key_len]);
+        payload.zeroize();
         let pair = Self::accept(material, order, policy)?;
         Ok(Self { header: Some(Box::new(header.clone())), ..pair })
     }

@@ -92,10 +92,23 @@ impl Kbpk {
     /// [`KeyBlockError::CheckValue`] if the header states a check value that is not the key's.
     /// [`KeyBlockError::Secret`] where there is no memory as protected as was asked for.
     pub fn open(&self, block: &KeyBlock, usage: KeyUsage) -> Result<OpenedKey, KeyBlockError> {
+        self.check_version(block.header().version())?;
+        let mut payload = Secret::new([0; PAYLOAD_BYTES_MAX], self.at_least())?;
+        let key_len = self.open_into(block, usage, &mut payload)?;
+        Ok(OpenedKey { payload, payload_len: block.payload().len() / 2, key_len })
+    }
+
+    /// Opens a block for a usage in secret memory of the caller's, and gives the length of the key,
+    /// which stands behind [`LENGTH`] bytes.
+    pub(super) fn open_into(
+        &self,
+        block: &KeyBlock,
+        usage: KeyUsage,
+        payload: &mut [u8; PAYLOAD_BYTES_MAX],
+    ) -> Result<usize, KeyBlockError> {
         let header = block.header();
         self.check_version(header.version())?;
         let payload_len = block.payload().len() / 2;
-        let mut payload = Secret::new([0; PAYLOAD_BYTES_MAX], self.at_least())?;
         self.decrypt(block, &mut payload[..payload_len])?;
 
         if header.usage() != usage {
@@ -110,9 +123,8 @@ impl Kbpk {
             return Err(KeyBlockError::KeyLengthField);
         }
         check_key_length(header.algorithm(), key_len)?;
-        let key = OpenedKey { payload, payload_len, key_len };
-        check_value::confirm(header, key.expose())?;
-        Ok(key)
+        check_value::confirm(header, &payload[LENGTH..][..key_len])?;
+        Ok(key_len)
     }
 
     /// Refuses a version that this protection key cannot open.
