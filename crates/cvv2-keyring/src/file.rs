@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::file_error::{FileError, FileFault};
 
 /// The longest file of a keyring, in bytes.
-pub const FILE_BYTES_MAX: u64 = 64 << 20;
+pub const FILE_BYTES_MAX: u64 = 32 << 20;
 
 /// Reads the text of a keyring's file.
 pub(crate) fn read(path: &Path) -> Result<String, FileError> {

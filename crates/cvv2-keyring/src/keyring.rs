@@ -41,10 +41,12 @@ pub struct Chosen<'a> {
     pub cvk: &'a Arc<CvkPair>,
 }
 
-/// An entry, and its key if the state has it opened.
+/// An entry, its key if the state has it opened, and what state and mode of use let it do.
 struct Key {
     entry: KeyEntry,
     cvk: Option<Arc<CvkPair>>,
+    generates: bool,
+    verifies: bool,
 }
 
 impl Keyring {
@@ -189,7 +191,7 @@ impl Keyring {
         let cvks = open_all(&parsed.keys, kbpk)?;
         refuse_same_keys(text, &parsed.keys, &cvks, &chains)?;
         let keys = parsed.keys.into_iter().map(|key| key.entry).zip(cvks);
-        let keys: Vec<Key> = keys.map(|(entry, cvk)| Key { entry, cvk }).collect();
+        let keys: Vec<Key> = keys.map(|(entry, cvk)| Key::new(entry, cvk)).collect();
         let routes = Kind::ALL.map(|kind| routes(&keys, kind, &chains));
         Ok(Self { kbpk_kcv: parsed.kbpk_kcv, keys, routes })
     }
@@ -218,6 +220,13 @@ impl fmt::Debug for Keyring {
 }
 
 impl Key {
+    fn new(entry: KeyEntry, cvk: Option<Arc<CvkPair>>) -> Self {
+        let mode = entry.block.header().mode();
+        let generates = entry.state.generates() && mode.may_generate();
+        let verifies = entry.state.verifies() && mode.may_verify();
+        Self { entry, cvk, generates, verifies }
+    }
+
     fn admits(&self, expires: Month, on: Date) -> bool {
         self.entry.from <= on
             && self.entry.until.is_none_or(|until| on <= until)
@@ -225,15 +234,11 @@ impl Key {
     }
 
     fn generating(&self) -> Option<Chosen<'_>> {
-        let mode = self.entry.block.header().mode();
-        let may = self.entry.state.generates() && mode.may_generate();
-        self.chosen().filter(|_| may)
+        self.chosen().filter(|_| self.generates)
     }
 
     fn verifying(&self) -> Option<Chosen<'_>> {
-        let mode = self.entry.block.header().mode();
-        let may = self.entry.state.verifies() && mode.may_verify();
-        self.chosen().filter(|_| may)
+        self.chosen().filter(|_| self.verifies)
     }
 
     fn chosen(&self) -> Option<Chosen<'_>> {

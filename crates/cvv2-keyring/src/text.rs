@@ -16,7 +16,7 @@ use crate::state::State;
 use crate::token::Token;
 
 /// The most keys of a keyring.
-pub const KEYS_MAX: usize = 100_000;
+pub const KEYS_MAX: usize = 20_000;
 /// The most ranges of one key.
 pub const BINS_PER_KEY_MAX: usize = 1_000;
 

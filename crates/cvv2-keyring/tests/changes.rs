@@ -1,5 +1,5 @@
 //! Changes of a keyring's file: what they write, what they leave, what they refuse.
-#![allow(missing_docs, reason = "tests are named for what they show")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! What the text of a keyring may say, and where a refusal points.
-#![allow(missing_docs, reason = "tests are named for what they show")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 
