@@ -20,25 +20,28 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use crate::file_error::{FileError, FileFault};
+use crate::secret_file::folder;
 
 /// The longest file of a keyring, in bytes.
 pub const FILE_BYTES_MAX: u64 = 32 << 20;
 
 /// Reads the text of a keyring's file.
 pub(crate) fn read(path: &Path) -> Result<String, FileError> {
-    let refuse = |fault| FileError::new(path, fault);
-    let real = fs::canonicalize(path).map_err(|e| refuse(e.into()))?;
-    let folder = folder(&real).and_then(File::open).map_err(|e| refuse(e.into()))?;
-    let own = own_user().map_err(|e| refuse(e.into()))?;
-    check_folder(&folder, own).map_err(refuse)?;
-    Snapshot::read(&real, own).map(|snapshot| snapshot.text).map_err(refuse)
+    let read = || {
+        let path = fs::canonicalize(path)?;
+        check_folder(&File::open(folder(&path))?)?;
+        Ok(Snapshot::read(&path)?.text)
+    };
+    read().map_err(|fault| FileError::new(path, fault))
 }
 
 /// Creates a keyring's file with this text; an existing one is never touched.
 pub(crate) fn create(path: &Path, text: &str) -> Result<(), FileError> {
     let create = || {
-        let folder = Folder::lock(&folder(path)?, own_user()?)?;
+        let folder = Folder::lock(folder(path))?;
         let new = folder.path.join(hidden(path, ".new"));
         remove_if_there(&new)?;
         // A link, as a rename would take the place of a file that is there.
@@ -46,9 +49,9 @@ pub(crate) fn create(path: &Path, text: &str) -> Result<(), FileError> {
         let removed = remove_if_there(&new);
         match created {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(FileFault::Exists),
-            created => created.and(removed)?,
+            created => created?,
         }
-        folder.handle.sync_all().map_err(FileFault::Unfinished)
+        removed.and_then(|()| folder.handle.sync_all()).map_err(FileFault::Unfinished)
     };
     create().map_err(|fault| FileError::new(path, fault))
 }
@@ -69,11 +72,10 @@ impl LockedFile {
     pub(crate) fn open(given: &Path) -> Result<Self, FileError> {
         let open = || {
             let path = fs::canonicalize(given)?;
-            let own = own_user()?;
-            let folder = Folder::lock(&folder(&path)?, own)?;
+            let folder = Folder::lock(folder(&path))?;
             let names = Names::new(&folder, &path);
             names.recover(&path)?;
-            let snapshot = Snapshot::read(&path, own)?;
+            let snapshot = Snapshot::read(&path)?;
             Ok(Self { given: given.to_owned(), path, folder, snapshot })
         };
         open().map_err(|fault| FileError::new(given, fault))
@@ -154,14 +156,22 @@ struct Folder {
 }
 
 impl Folder {
-    fn lock(path: &Path, own: u32) -> Result<Self, FileFault> {
+    fn lock(path: &Path) -> Result<Self, FileFault> {
         let handle = File::open(path)?;
-        check_folder(&handle, own)?;
+        check_folder(&handle)?;
         match handle.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), handle }),
             Err(TryLockError::WouldBlock) => Err(FileFault::Busy),
             Err(TryLockError::Error(e)) => Err(e.into()),
         }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A child that another thread is just starting has the handle as well until it executes
+        // its program, so closing it here would not be the end of the lock.
+        let _ = self.handle.unlock();
     }
 }
 
@@ -173,20 +183,26 @@ struct Snapshot {
 }
 
 impl Snapshot {
-    fn read(path: &Path, own: u32) -> Result<Self, FileFault> {
-        let mut file = File::open(path)?;
+    fn read(path: &Path) -> Result<Self, FileFault> {
+        let mut file = open(path)?;
         let meta = file.metadata()?;
-        check_file(&meta, own)?;
+        check_file(&meta)?;
         Ok(Self { text: read_text(&mut file)?, meta })
     }
 
     /// Refuses to go on if the file is another by now, or has another text.
     fn refuse_changed(&self, path: &Path) -> Result<(), FileFault> {
-        let mut file = File::open(path)?;
+        let mut file = open(path)?;
         let same =
             is_same_file(&file.metadata()?, &self.meta) && read_text(&mut file)? == self.text;
         if same { Ok(()) } else { Err(FileFault::Changed) }
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    // To open a pipe waits for its writer, which may never come.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits();
+    OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)
 }
 
 fn read_text(file: &mut File) -> Result<String, FileFault> {
@@ -212,34 +228,29 @@ fn write_new(path: &Path, text: &str, like: Option<&Metadata>) -> io::Result<()>
     file.sync_all()
 }
 
-fn check_file(meta: &Metadata, own: u32) -> Result<(), FileFault> {
+fn check_file(meta: &Metadata) -> Result<(), FileFault> {
     if !meta.is_file() {
         return Err(FileFault::NotAFile);
     }
     if meta.mode() & WRITABLE_BY_OTHERS != 0 {
         return Err(FileFault::Writable);
     }
-    if is_trusted(meta, own) { Ok(()) } else { Err(FileFault::Owner) }
+    if is_trusted(meta) { Ok(()) } else { Err(FileFault::Owner) }
 }
 
-fn check_folder(folder: &File, own: u32) -> Result<(), FileFault> {
+fn check_folder(folder: &File) -> Result<(), FileFault> {
     let meta = folder.metadata()?;
     // In a sticky folder nobody else can rename a file of ours.
     let others_write = meta.mode() & WRITABLE_BY_OTHERS != 0 && meta.mode() & STICKY == 0;
-    if others_write || !is_trusted(&meta, own) {
+    if others_write || !is_trusted(&meta) {
         return Err(FileFault::FolderWritable);
     }
     Ok(())
 }
 
-/// Whether it belongs to this user, or to root.
-fn is_trusted(meta: &Metadata, own: u32) -> bool {
-    [ROOT, own].contains(&meta.uid())
-}
-
-/// The user that this process acts as. Linux only, where /proc/self is owned by it.
-fn own_user() -> io::Result<u32> {
-    Ok(fs::metadata("/proc/self")?.uid())
+/// Whether it belongs to root or to the user that this process acts as.
+fn is_trusted(meta: &Metadata) -> bool {
+    [ROOT, rustix::process::geteuid().as_raw()].contains(&meta.uid())
 }
 
 fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
@@ -250,15 +261,6 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
-    }
-}
-
-/// The folder of a file, by a path that can be opened.
-fn folder(path: &Path) -> io::Result<PathBuf> {
-    match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Ok(PathBuf::from(".")),
-        Some(folder) => Ok(folder.to_owned()),
-        None => Err(io::ErrorKind::IsADirectory.into()),
     }
 }
 

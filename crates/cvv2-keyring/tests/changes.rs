@@ -13,6 +13,7 @@ use cvv2_keyring::{
     ChangeError, Draft, FileError, FileFault, KeyEntry, Keyring, KeyringError, LoadCause, Month,
     State, Successor,
 };
+use rustix::fs::{CWD, FileType, Mode};
 use support::{bins, block, day, entry, kbpk, kcv, token};
 use tempfile::TempDir;
 
@@ -326,6 +327,9 @@ fn what_is_no_keyring_file_is_refused() {
     let (folder, path) = folder("");
     let kbpk = kbpk();
     assert!(matches!(fault(Keyring::read(folder.path(), &kbpk)), FileFault::NotAFile));
+    let pipe = folder.path().join("pipe");
+    rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
+    assert!(matches!(fault(Keyring::read(&pipe, &kbpk)), FileFault::NotAFile));
     let absent = folder.path().join("absent");
     assert!(matches!(fault(Keyring::read(&absent, &kbpk)), FileFault::Io(_)));
     fs::write(&path, [0xFF, 0xFE]).unwrap();
