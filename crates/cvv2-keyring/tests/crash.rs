@@ -78,9 +78,9 @@ fn stopped_at_every_system_call() {
         ("write", &["error=EIO", "error=ENOSPC", "signal=KILL"]),
         ("fchmod", &["error=EIO", "signal=KILL"]),
         ("fsync", &["error=EIO", "error=ENOSPC", "signal=KILL"]),
-        ("linkat", &["error=EIO", "error=ENOSPC", "signal=KILL"]),
-        ("rename", &["error=EIO", "error=ENOSPC", "signal=KILL"]),
-        ("unlink", &["error=EIO", "signal=KILL"]),
+        ("/^linkat", &["error=EIO", "error=ENOSPC", "signal=KILL"]),
+        ("/^rename", &["error=EIO", "error=ENOSPC", "signal=KILL"]),
+        ("/^unlink", &["error=EIO", "signal=KILL"]),
     ] {
         for stop in stops {
             let mut reached = 0;
@@ -89,6 +89,33 @@ fn stopped_at_every_system_call() {
             }
             assert!(reached > 0, "no {call} was made");
         }
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_strace), ignore = "needs strace")]
+fn what_is_acknowledged_is_on_disk() {
+    let cycle = Cycle::new();
+    let log = cycle.folder.path().join("strace.log");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-y", "-e", "trace=fsync,write,/^linkat,/^rename", "-o"]).arg(&log);
+    let done = changes(Some(strace), &cycle.path).env(ONCE, "1").output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+
+    let log = fs::read_to_string(log).unwrap();
+    let mut calls = log.lines();
+    let folder = format!("{}>)", cycle.folder.path().display());
+    for (call, of) in [
+        ("write(", "/.keyring.toml.new>"),
+        ("fsync(", "/.keyring.toml.new>)"),
+        ("linkat(", "/.keyring.toml.old\""),
+        ("rename", "/keyring.toml\""),
+        ("rename", "/keyring.toml.previous\""),
+        ("fsync(", &folder),
+        ("write(1", "change done"),
+    ] {
+        let made = |line: &str| line.contains(call) && line.contains(of);
+        assert!(calls.any(made), "no {call} of {of}, or not in this order:\n{log}");
     }
 }
 
