@@ -47,11 +47,13 @@
 //! | `record` | [`CardRecord`], [`Plastic`], [`CardStatus`] |
 //! | `encoding` | the bytes that are sealed of a record and of a card |
 //! | `seal` | [`StoreKeys`], [`KeyVersion`], the keyed index, sealing and opening of rows |
+//! | `import` | [`CardImport`]: reading and sealing CSV |
 //! | `store` | [`CardStore`], [`StoreError`], [`MemoryStore`], [`EmbeddedStore`] |
 
 mod bank;
 mod card_ref;
 mod encoding;
+mod import;
 mod luhn;
 mod record;
 mod seal;
@@ -61,6 +63,10 @@ pub use bank::{BankId, BankIdError};
 pub use card_ref::{
     CardRef, CardRefKind, ContractNumber, ContractNumberError, EchoText, Exid, ExidError, ExidForm,
     MintError,
+};
+pub use import::{
+    CardImport, HeaderError, ImportError, ImportOptions, ImportProgress, ImportStage,
+    ImportSummary, ImportWatcher, RefusedRow, dry_run,
 };
 pub use record::{CardRecord, CardStatus, CardStatusError, Plastic, RecordError};
 pub use seal::{KeyId, KeyVersion, StoreKey, StoreKeys, StoreKeysError};

@@ -94,6 +94,10 @@ pub(crate) enum Table {
 }
 
 impl Table {
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        [Self::References, Self::Cards, Self::Meta].into_iter().find(|t| *t as u8 == number)
+    }
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::References => "references",
@@ -110,9 +114,17 @@ pub(crate) struct Unopened;
 /// The keys of a store, ready for use.
 pub(crate) struct Sealer {
     index: Hmac<Sha256>,
-    sealing: Vec<(KeyVersion, Aes256Gcm)>,
+    /// The id of the index key.
+    id: KeyId,
+    sealing: Vec<SealingKey>,
     /// The number of the version that rows are sealed under.
     current: AtomicU8,
+}
+
+struct SealingKey {
+    version: KeyVersion,
+    id: KeyId,
+    aead: Aes256Gcm,
 }
 
 impl Sealer {
@@ -126,11 +138,13 @@ impl Sealer {
             let mut sealing = Vec::with_capacity(keys.versions().count());
             for version in keys.versions() {
                 let key = keys.expose_sealing(version).expect("one of its versions");
-                sealing.push((version, Aes256Gcm::new(key.into())));
+                let id = keys.sealing_id(version).expect("one of its versions");
+                sealing.push(SealingKey { version, id, aead: Aes256Gcm::new(key.into()) });
             }
             let newest = keys.versions().last().expect("a set has a sealing key");
             Box::new(Sealer {
                 index: Hmac::new_from_slice(keys.expose_index()).expect("HMAC takes any length"),
+                id: keys.id(),
                 sealing,
                 current: AtomicU8::new(newest.number()),
             })
@@ -140,6 +154,16 @@ impl Sealer {
         sealer
     }
 
+    /// The id of the index key.
+    pub(crate) fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The id of the sealing key of a version, if there is one.
+    pub(crate) fn sealing_id(&self, version: KeyVersion) -> Option<KeyId> {
+        self.sealing_key(version.number()).ok().map(|key| key.id)
+    }
+
     /// The version that rows are sealed under.
     pub(crate) fn current(&self) -> KeyVersion {
         KeyVersion::new(self.current.load(Ordering::Relaxed)).expect("stored from a version")
@@ -147,7 +171,7 @@ impl Sealer {
 
     /// Seals under this version from now on, or refuses because it has no such key.
     pub(crate) fn set_current(&self, version: KeyVersion) -> Result<(), Unopened> {
-        self.aead(version.number())?;
+        self.sealing_key(version.number())?;
         self.current.store(version.number(), Ordering::Relaxed);
         Ok(())
     }
@@ -155,7 +179,7 @@ impl Sealer {
     /// The version that a row was sealed under, if its key is not among the keys.
     pub(crate) fn missing_key(&self, row: &[u8]) -> Option<KeyVersion> {
         let version = row.first().copied().and_then(KeyVersion::new)?;
-        self.aead(version.number()).is_err().then_some(version)
+        self.sealing_key(version.number()).is_err().then_some(version)
     }
 
     /// Where the record stands that is found by a reference.
@@ -176,20 +200,32 @@ impl Sealer {
 
     /// Seals `plain` for `place` under the current key.
     pub(crate) fn seal(&self, place: &Place, nonce: &[u8; NONCE_LEN], plain: &[u8]) -> Vec<u8> {
-        let version = self.current();
         let mut row = Vec::with_capacity(plain.len() + SEAL_LEN);
-        row.push(version.number());
-        row.extend_from_slice(nonce);
-        row.resize(row.len() + plain.len(), 0);
-        let into = &mut row[1 + NONCE_LEN..];
-        let buffer = InOutBuf::new(plain, into).expect("as long as each other");
-        let tag = self
-            .aead(version.number())
-            .expect("the current key is there")
-            .encrypt_inout_detached(nonce.into(), &place.associated_data(version.number()), buffer)
-            .expect("far shorter than the 64 GiB that GCM takes");
-        row.extend_from_slice(&tag);
+        self.seal_into(&mut row, place, nonce, plain);
         row
+    }
+
+    /// Seals `plain` for `place` under the current key, behind what is in `rows` already.
+    pub(crate) fn seal_into(
+        &self,
+        rows: &mut Vec<u8>,
+        place: &Place,
+        nonce: &[u8; NONCE_LEN],
+        plain: &[u8],
+    ) {
+        let version = self.current().number();
+        rows.push(version);
+        rows.extend_from_slice(nonce);
+        let start = rows.len();
+        rows.resize(start + plain.len(), 0);
+        let buffer = InOutBuf::new(plain, &mut rows[start..]).expect("as long as each other");
+        let tag = self
+            .sealing_key(version)
+            .expect("the current key is there")
+            .aead
+            .encrypt_inout_detached(nonce.into(), &place.associated_data(version), buffer)
+            .expect("far shorter than the 64 GiB that GCM takes");
+        rows.extend_from_slice(&tag);
     }
 
     /// Opens `row`, which stands at `place`, into `plain`, which has the length that it must have.
@@ -201,14 +237,14 @@ impl Sealer {
         let (sealed, tag) = row.split_last_chunk::<TAG_LEN>().ok_or(Unopened)?;
         let buffer = InOutBuf::new(sealed, plain).map_err(|_| Unopened)?;
         let associated_data = place.associated_data(key_version);
-        self.aead(key_version)?
+        self.sealing_key(key_version)?
+            .aead
             .decrypt_inout_detached(nonce.into(), &associated_data, buffer, tag.into())
             .map_err(|_| Unopened)
     }
 
-    fn aead(&self, version: u8) -> Result<&Aes256Gcm, Unopened> {
-        let found = self.sealing.iter().find(|(known, _)| known.number() == version);
-        found.map(|(_, aead)| aead).ok_or(Unopened)
+    fn sealing_key(&self, version: u8) -> Result<&SealingKey, Unopened> {
+        self.sealing.iter().find(|key| key.version.number() == version).ok_or(Unopened)
     }
 
     /// A place that is only found with the index key: what is sealed for it proves both keys.

@@ -189,6 +189,8 @@ pub enum StoreError {
     },
     /// The store is open for reading only.
     ReadOnly,
+    /// An import or a rotation is under way.
+    Busy,
     /// Others than the owner have access to the store.
     Exposed {
         /// The directory or file.
@@ -265,6 +267,9 @@ impl fmt::Display for StoreError {
                 directory.display()
             ),
             Self::ReadOnly => f.write_str("the card store is open for reading only"),
+            Self::Busy => f.write_str(
+                "an import or a rotation is under way in this card store; wait until it is done",
+            ),
             Self::Exposed { path, mode } => write!(
                 f,
                 "{} is open to others than its owner (mode {mode:04o}); take their rights away, \

@@ -81,10 +81,14 @@ fn a_store_is_made_once_and_opened_only_where_it_is() {
 #[test]
 fn a_creation_that_was_cut_short_is_no_store_and_can_be_done_again() {
     let home = home();
-    fs::create_dir(&home.directory).unwrap();
-    fs::set_permissions(&home.directory, PermissionsExt::from_mode(0o700)).unwrap();
-    fs::write(home.directory.join("data.mdb"), []).unwrap();
-    fs::set_permissions(home.directory.join("data.mdb"), PermissionsExt::from_mode(0o600)).unwrap();
+    let generation = home.directory.join("1");
+    fs::create_dir_all(&generation).unwrap();
+    fs::write(generation.join("data.mdb"), []).unwrap();
+    for (path, mode) in
+        [(&home.directory, 0o700), (&generation, 0o700), (&generation.join("data.mdb"), 0o600)]
+    {
+        fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
     let error = EmbeddedStore::open(&home.directory, &home.keys).unwrap_err();
     assert!(matches!(error, StoreError::Missing { .. }), "{error}");
     let store = EmbeddedStore::create(&home.directory, &home.keys).unwrap();
@@ -123,7 +127,7 @@ fn wrong_keys_are_refused_at_open_by_their_ids() {
 fn a_file_that_is_no_store_is_refused() {
     let home = home();
     drop(EmbeddedStore::create(&home.directory, &home.keys).unwrap());
-    fs::write(home.directory.join("data.mdb"), [0x5A; 8192]).unwrap();
+    fs::write(home.directory.join("1/data.mdb"), [0x5A; 8192]).unwrap();
     let error = EmbeddedStore::open(&home.directory, &home.keys).unwrap_err();
     assert!(matches!(error, StoreError::Storage(_)), "{error}");
 }
@@ -132,13 +136,16 @@ fn a_file_that_is_no_store_is_refused() {
 fn a_store_is_its_owners_alone() {
     let home = home();
     drop(EmbeddedStore::create(&home.directory, &home.keys).unwrap());
-    assert_eq!(mode(&home.directory), 0o700);
-    let files = ["data.mdb", "lock.mdb", "writer.lock"].map(|name| home.directory.join(name));
+    let directories = [home.directory.clone(), home.directory.join("1")];
+    let files = ["1/data.mdb", "1/lock.mdb", "writer.lock"].map(|name| home.directory.join(name));
+    for directory in &directories {
+        assert_eq!(mode(directory), 0o700, "{}", directory.display());
+    }
     for file in &files {
         assert_eq!(mode(file), 0o600, "{}", file.display());
     }
 
-    for path in files.iter().chain([&home.directory]) {
+    for path in files.iter().chain(&directories) {
         let private = mode(path);
         for open in [0o040, 0o020, 0o010, 0o004, 0o002, 0o001] {
             fs::set_permissions(path, PermissionsExt::from_mode(private | open)).unwrap();

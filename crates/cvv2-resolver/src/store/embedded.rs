@@ -1,32 +1,38 @@
-//! Sealed cards in an LMDB file.
+//! Sealed cards in LMDB files.
 
+mod bulk;
 mod directory;
+mod generation;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod writing;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
-use heed::{CommitOrAbort, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn};
+use heed::RoTxn;
 
 use self::directory::WriterLock;
-use self::tables::Tables;
-use super::{CardStore, CardVisitor, CheckReport, NewCard, PutOutcome, REFS_MAX, StoreError};
+use self::generation::{Access, Generation};
+use self::writing::{Turns, unopened};
+use super::{CardStore, CardVisitor, CheckReport, NewCard, PutOutcome, StoreError};
 use crate::bank::BankId;
 use crate::card_ref::CardRef;
-use crate::encoding::{Card, RecordBytes};
+use crate::encoding::Card;
 use crate::record::CardRecord;
-use crate::seal::{Nonces, Place, Sealer, StoreKeys, Table, Unopened};
+use crate::seal::{Place, Sealer, StoreKeys, Table, Unopened};
 
-/// A store in a directory of its own: one file, no server, crash-safe. 64-bit Unix only.
+/// A store in a directory of its own: no server, crash-safe. 64-bit Unix only.
 ///
 /// # Processes and threads
 ///
 /// One process writes: a second writer is refused with [`StoreError::InUse`]. Any number of others
 /// may have it open for reading ([`open_read_only`](Self::open_read_only)). Readers never wait,
 /// neither for the writer nor for each other; they see what was committed when they asked. Within
-/// the writing process threads write one after the other.
+/// the writing process threads write one after the other; those that wait for the same commit share
+/// it.
 ///
 /// # What is in the file
 ///
@@ -46,8 +52,8 @@ use crate::seal::{Nonces, Place, Sealer, StoreKeys, Table, Unopened};
 /// their indexes, because of an index nobody can make them again: whoever moves to another index
 /// key, or to another system, needs them.
 ///
-/// The directory has mode 0700 and the files 0600; a store that
-/// is open to others is refused.
+/// The file is in a directory with the number of its generation: a bulk import writes the next one.
+/// Directories have mode 0700 and files 0600; a store that is open to others is refused.
 ///
 /// # Durability
 ///
@@ -62,9 +68,12 @@ use crate::seal::{Nonces, Place, Sealer, StoreKeys, Table, Unopened};
 /// readers do not wait here. A limit on a process's address space (`ulimit -v`) below that makes
 /// opening fail.
 pub struct EmbeddedStore {
-    env: Env,
-    tables: Tables<'static>,
+    directory: PathBuf,
+    current: RwLock<Arc<Generation>>,
     sealer: Box<Sealer>,
+    turns: Turns,
+    /// Held by what takes long and changes every row.
+    upkeep: Mutex<()>,
     /// Let go last: fields are dropped in order.
     writer: Option<WriterLock>,
 }
@@ -83,22 +92,14 @@ impl EmbeddedStore {
         directory::make(directory)?;
         directory::check_private(directory)?;
         let writer = WriterLock::take(directory)?;
-        let env = map(directory, Access::Write)?;
+        if directory::oldest_generation(directory)?.is_some_and(|number| number != FIRST) {
+            return Err(StoreError::Exists { directory: directory.to_owned() });
+        }
         let sealer = Sealer::new(keys);
-
-        let txn = env.write_txn()?;
-        let tables = env
-            .create_databases_and_commit(txn, |opener, txn| {
-                let tables = Tables::create(opener, txn)?;
-                if tables.have_meta(txn)? {
-                    return Err(StoreError::Exists { directory: directory.to_owned() });
-                }
-                tables.write_meta(txn, keys, &sealer)?;
-                Ok(CommitOrAbort::<_, ()>::Commit(tables))
-            })?
-            .unwrap_commit();
+        let first = Generation::create(directory, FIRST, Access::Write, &sealer)?;
+        directory::sync(&directory::generation(directory, FIRST))?;
         directory::sync(directory)?;
-        Ok(Self { env, tables, sealer, writer: Some(writer) })
+        Ok(Self::new(directory, first, sealer, Some(writer)))
     }
 
     /// Opens the store in `directory` for reading and writing.
@@ -111,7 +112,23 @@ impl EmbeddedStore {
     /// [`StoreError::Exposed`] where others have access to it, [`StoreError::InUse`] where it has a
     /// writer or this process has it open, and [`StoreError::Storage`] where the file system fails.
     pub fn open(directory: impl AsRef<Path>, keys: &StoreKeys) -> Result<Self, StoreError> {
-        Self::open_for(Access::Write, directory.as_ref(), keys)
+        let directory = directory.as_ref();
+        if directory::oldest_generation(directory)?.is_none() {
+            return Err(StoreError::Missing { directory: directory.to_owned() });
+        }
+        directory::check_private(directory)?;
+        let writer = WriterLock::take(directory)?;
+        let sealer = Sealer::new(keys);
+        let current = Generation::open_current(directory, Access::Write, &sealer)?;
+        // A reader that was killed would keep the pages that it saw from being used again.
+        current.env.clear_stale_readers()?;
+        generation::remove_others(directory, current.number)?;
+        let txn = current.env.read_txn()?;
+        if current.tables.import(&txn)?.is_none() {
+            directory::remove_import(directory)?;
+        }
+        drop(txn);
+        Ok(Self::new(directory, current, sealer, Some(writer)))
     }
 
     /// Opens the store in `directory` for reading, beside other readers and the one writer.
@@ -123,92 +140,85 @@ impl EmbeddedStore {
         directory: impl AsRef<Path>,
         keys: &StoreKeys,
     ) -> Result<Self, StoreError> {
-        Self::open_for(Access::Read, directory.as_ref(), keys)
-    }
-
-    fn open_for(access: Access, directory: &Path, keys: &StoreKeys) -> Result<Self, StoreError> {
-        if !directory::holds_store(directory) {
-            return Err(StoreError::Missing { directory: directory.to_owned() });
-        }
+        let directory = directory.as_ref();
         directory::check_private(directory)?;
-        let writer = match access {
-            Access::Write => Some(WriterLock::take(directory)?),
-            Access::Read => None,
-        };
-        let env = map(directory, access)?;
-        if access == Access::Write {
-            // A reader that was killed would keep the pages that it saw from being used again.
-            env.clear_stale_readers()?;
-        }
         let sealer = Sealer::new(keys);
-
-        let txn = env.read_txn()?;
-        let tables = env
-            .open_databases_and_commit(txn, |opener, txn| {
-                let tables = Tables::open(opener, txn)?
-                    .ok_or_else(|| StoreError::Missing { directory: directory.to_owned() })?;
-                tables.check_meta(txn, keys, &sealer)?;
-                Ok::<_, StoreError>(CommitOrAbort::<_, ()>::Commit(tables))
-            })?
-            .unwrap_commit();
-        Ok(Self { env, tables, sealer, writer })
+        let current = open_for_reading(directory, &sealer)?;
+        Ok(Self::new(directory, current, sealer, None))
     }
 
-    /// Puts one card, if its references allow it.
-    fn put_one(
-        &self,
-        txn: &mut RwTxn<'_>,
-        nonces: &mut Nonces,
-        new: &NewCard<'_>,
-    ) -> Result<PutOutcome, StoreError> {
-        let home = self.sealer.card(*new.bank, new.record.pan());
-        let mut refs = match self.tables.cards.get(txn, &home.key())? {
-            Some(row) => match self.sealer.open_card(&home, row) {
-                Ok(card) => card.refs,
-                Err(Unopened) => return Err(self.unopened(&home, row)),
-            },
-            None => Vec::new(),
-        };
-        let known = refs.len();
-        for (reference, card) in new.refs.iter().enumerate() {
-            if refs.contains(card) {
-                continue;
-            }
-            let place = self.sealer.reference(*new.bank, card);
-            if self.tables.references.get(txn, &place.key())?.is_some() {
-                return Ok(PutOutcome::Taken { reference });
-            }
-            refs.push(card.clone());
+    fn new(
+        directory: &Path,
+        current: Generation,
+        sealer: Box<Sealer>,
+        writer: Option<WriterLock>,
+    ) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            current: RwLock::new(Arc::new(current)),
+            sealer,
+            turns: Turns::default(),
+            upkeep: Mutex::new(()),
+            writer,
         }
-        if new.refs.is_empty() || refs.len() > REFS_MAX {
-            let count = if new.refs.is_empty() { 0 } else { refs.len() };
-            return Ok(PutOutcome::References { count });
-        }
+    }
 
-        let row = self.sealer.seal_card(&home, new.record, &refs, nonces)?;
-        self.tables.cards.put(txn, &home.key(), &row)?;
-        let mut record = RecordBytes::new();
-        record.write(new.record);
-        for card in &refs {
-            let place = self.sealer.reference(*new.bank, card);
-            let row = self.sealer.seal(&place, &nonces.next()?, record.as_slice());
-            self.tables.references.put(txn, &place.key(), &row)?;
+    /// The generation that was the current one when this store last looked.
+    fn generation(&self) -> Arc<Generation> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Shows the store as it is now to `read`.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Generation, &RoTxn<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        loop {
+            let generation = self.generation();
+            let txn = generation.env.read_txn()?;
+            if generation.successor(&txn)?.is_none() {
+                return read(&generation, &txn);
+            }
+            drop(txn);
+            self.go_over(&generation)?;
         }
-        Ok(if known == 0 { PutOutcome::Added } else { PutOutcome::Replaced })
+    }
+
+    /// Goes over from a generation that has a successor, unless another thread has done so.
+    fn go_over(&self, from: &Generation) -> Result<(), StoreError> {
+        if self.writer.is_some() {
+            // The thread that made the successor is about to go over.
+            std::thread::yield_now();
+            return Ok(());
+        }
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.number == from.number {
+            *current = Arc::new(open_for_reading(&self.directory, &self.sealer)?);
+        }
+        Ok(())
+    }
+
+    /// Begins what takes long and changes every row, unless something of the kind is under way.
+    fn begin_upkeep(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
+        match self.upkeep.try_lock() {
+            Ok(guard) => Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Busy),
+        }
     }
 
     /// Compares the copies of one card's record with the card, and returns how many there are.
     fn check_card(
         &self,
+        generation: &Generation,
         txn: &RoTxn<'_>,
-        bank: BankId,
-        card: &Card,
+        (bank, card): (BankId, &Card),
         report: &mut CheckReport,
     ) -> Result<u64, StoreError> {
         let mut present = 0;
         for reference in &card.refs {
             let place = self.sealer.reference(bank, reference);
-            let Some(row) = self.tables.references.get(txn, &place.key())? else {
+            let Some(row) = generation.tables.references.get(txn, &place.key())? else {
                 report.references_missing += 1;
                 continue;
             };
@@ -222,14 +232,6 @@ impl EmbeddedStore {
         Ok(present)
     }
 
-    /// Why a row did not open.
-    fn unopened(&self, place: &Place, row: &[u8]) -> StoreError {
-        match self.sealer.missing_key(row) {
-            Some(version) => StoreError::MissingKey { version },
-            None => StoreError::Damaged { table: place.table.name() },
-        }
-    }
-
     /// The card of a row, if it opens and stands where it belongs.
     fn card_of_row(&self, key: &[u8], row: &[u8]) -> Option<(BankId, Card)> {
         let home = Place::from_key(Table::Cards, key)?;
@@ -241,77 +243,72 @@ impl EmbeddedStore {
 impl CardStore for EmbeddedStore {
     fn resolve(&self, bank: &BankId, card: &CardRef) -> Result<Option<CardRecord>, StoreError> {
         let place = self.sealer.reference(*bank, card);
-        let txn = self.env.read_txn()?;
-        let Some(row) = self.tables.references.get(&txn, &place.key())? else {
-            return Ok(None);
-        };
-        match self.sealer.open_record(&place, row) {
-            Ok(record) => Ok(Some(record)),
-            Err(Unopened) => Err(self.unopened(&place, row)),
-        }
+        self.read(|generation, txn| {
+            let Some(row) = generation.tables.references.get(txn, &place.key())? else {
+                return Ok(None);
+            };
+            match self.sealer.open_record(&place, row) {
+                Ok(record) => Ok(Some(record)),
+                Err(Unopened) => Err(unopened(&self.sealer, Table::References, row)),
+            }
+        })
     }
 
     fn put_many(&self, cards: &[NewCard<'_>]) -> Result<Vec<PutOutcome>, StoreError> {
         if self.writer.is_none() {
             return Err(StoreError::ReadOnly);
         }
-        let mut txn = self.env.write_txn()?;
-        let mut nonces = Nonces::new();
-        let outcomes = cards
-            .iter()
-            .map(|new| self.put_one(&mut txn, &mut nonces, new))
-            .collect::<Result<Vec<_>, _>>()?;
-        self.tables.count_seals(&mut txn, self.sealer.current(), nonces.given())?;
-        txn.commit()?;
-        Ok(outcomes)
+        self.turns.put(cards, &self.sealer, || self.generation())
     }
 
     fn len(&self) -> Result<u64, StoreError> {
-        let txn = self.env.read_txn()?;
-        Ok(self.tables.cards.len(&txn)?)
+        self.read(|generation, txn| Ok(generation.tables.cards.len(txn)?))
     }
 
+    /// `visit` must not ask the same store: the thread is reading already.
     fn each_card(&self, visit: &mut CardVisitor<'_>) -> Result<(), StoreError> {
-        let txn = self.env.read_txn()?;
-        for row in self.tables.cards.iter(&txn)? {
-            let (key, row) = row?;
-            let (bank, card) = self
-                .card_of_row(key, row)
-                .ok_or(StoreError::Damaged { table: Table::Cards.name() })?;
-            if visit(&bank, &card.refs, &card.record).is_break() {
-                break;
+        self.read(|generation, txn| {
+            for row in generation.tables.cards.iter(txn)? {
+                let (key, row) = row?;
+                let (bank, card) = self
+                    .card_of_row(key, row)
+                    .ok_or_else(|| unopened(&self.sealer, Table::Cards, row))?;
+                if visit(&bank, &card.refs, &card.record).is_break() {
+                    break;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn check(&self) -> Result<CheckReport, StoreError> {
-        let txn = self.env.read_txn()?;
-        let mut report = CheckReport {
-            cards: self.tables.cards.len(&txn)?,
-            references: self.tables.references.len(&txn)?,
-            ..CheckReport::default()
-        };
-        let mut listed = 0;
-        for row in self.tables.cards.iter(&txn)? {
-            let (key, row) = row?;
-            match self.card_of_row(key, row) {
-                Some((bank, card)) => {
-                    listed += self.check_card(&txn, bank, &card, &mut report)?;
+        self.read(|generation, txn| {
+            let mut report = CheckReport {
+                cards: generation.tables.cards.len(txn)?,
+                references: generation.tables.references.len(txn)?,
+                ..CheckReport::default()
+            };
+            let mut listed = 0;
+            for row in generation.tables.cards.iter(txn)? {
+                let (key, row) = row?;
+                match self.card_of_row(key, row) {
+                    Some((bank, card)) => {
+                        listed += self.check_card(generation, txn, (bank, &card), &mut report)?;
+                    }
+                    None => report.cards_unopened += 1,
                 }
-                None => report.cards_unopened += 1,
             }
-        }
-        // No reference is listed twice: it would be of two cards, and differ from one of them.
-        report.references_unlisted = report.references.saturating_sub(listed);
-        Ok(report)
+            // No reference is listed twice: it would be of two cards, and differ from one of them.
+            report.references_unlisted = report.references.saturating_sub(listed);
+            Ok(report)
+        })
     }
 }
 
 impl fmt::Debug for EmbeddedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EmbeddedStore")
-            .field("directory", &self.env.path())
+            .field("directory", &self.directory)
             .field("writes", &self.writer.is_some())
             .finish_non_exhaustive()
     }
@@ -335,39 +332,21 @@ impl From<getrandom::Error> for StoreError {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Read,
-    Write,
-}
-
-/// Addresses reserved for the file: 1 TiB, room for more cards than there are.
-const MAP_BYTES: usize = 1 << 40;
-
-/// Threads that may have read at the same time, over all processes (a thread keeps its place).
-const READERS_MAX: u32 = 4096;
-
-/// Maps the file in `directory` into memory.
-///
-/// LMDB's defaults are what is wanted: commits wait for the disk, the mapping is read-only (a stray
-/// write in this process is a fault, not a damaged store), and fresh pages are zeroed, so that
-/// nothing else from this process's memory gets into the file.
-#[expect(unsafe_code, reason = "a mapped file is only as sound as what else may change it")]
-fn map(directory: &Path, access: Access) -> Result<Env, StoreError> {
-    let mut options = EnvOpenOptions::new();
-    options.map_size(MAP_BYTES).max_readers(READERS_MAX).max_dbs(Tables::COUNT);
-    if access == Access::Read {
-        // SAFETY: of the flags, only those that give up locks or synchronisation are unsafe to set;
-        // this one takes the right to write away.
-        unsafe { options.flags(EnvFlags::READ_ONLY) };
+/// Opens the current generation beside a writer, who may take it away while it is being opened,
+/// because it has a successor by then.
+fn open_for_reading(directory: &Path, sealer: &Sealer) -> Result<Generation, StoreError> {
+    let mut before = None;
+    loop {
+        let oldest = directory::oldest_generation(directory)?;
+        match Generation::open_current(directory, Access::Read, sealer) {
+            // Something has changed since the last try, so that one more may succeed.
+            Err(StoreError::Missing { .. } | StoreError::Storage(_)) if oldest != before => {
+                before = oldest;
+            }
+            result => return result,
+        }
     }
-    // SAFETY: the bytes under the mapping change only as LMDB's own protocol foresees. The caller
-    // has found directory and files accessible to their owner alone; a writer holds the exclusive
-    // lock, and LMDB, which replaces no page that a registered reader may see, is what both sides
-    // use (neither NO_LOCK nor a second mapping in this process, which heed refuses). Every process
-    // maps the same number of bytes and nobody resizes the mapping.
-    unsafe { options.open(directory) }.map_err(|error| match error {
-        heed::Error::EnvAlreadyOpened => StoreError::InUse { directory: directory.to_owned() },
-        error => error.into(),
-    })
 }
+
+/// The number of a new store's generation.
+const FIRST: u32 = 1;

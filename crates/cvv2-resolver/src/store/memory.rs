@@ -1,10 +1,14 @@
 //! Cards in memory, looked up in the most obvious way.
 
+use std::io::Read;
 use std::sync::{PoisonError, RwLock};
 
 use super::{CardStore, CardVisitor, CheckReport, NewCard, PutOutcome, REFS_MAX, StoreError};
 use crate::bank::BankId;
 use crate::card_ref::CardRef;
+use crate::import::{
+    CardImport, ImportError, ImportOptions, ImportSummary, ImportWatcher, RowCard, one_by_one,
+};
 use crate::record::CardRecord;
 
 /// A store that forgets everything when it is dropped: for tests, and a handful of cards.
@@ -62,6 +66,20 @@ impl CardStore for MemoryStore {
             cards: cards.len() as u64,
             references: cards.iter().map(|card| card.refs.len() as u64).sum(),
             ..CheckReport::default()
+        })
+    }
+}
+
+impl CardImport for MemoryStore {
+    fn import(
+        &self,
+        input: &mut dyn Read,
+        options: &ImportOptions,
+        watcher: &mut dyn ImportWatcher,
+    ) -> Result<ImportSummary, ImportError> {
+        one_by_one(input, options, watcher, &mut |RowCard { bank, refs, record }| {
+            let outcomes = self.put_many(&[NewCard { bank, refs, record }])?;
+            Ok(outcomes[0])
         })
     }
 }

@@ -1,15 +1,16 @@
-//! The directory of a store: who may enter it, and who writes.
+//! The directory of a store: what is in it, who may enter it, and who writes.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
 
 const DATA: &str = "data.mdb";
 const READERS: &str = "lock.mdb";
 const WRITER: &str = "writer.lock";
+const IMPORT: &str = "import";
 
 /// The one permission to write, given back when dropped or when the process ends in any way.
 pub(super) struct WriterLock {
@@ -44,6 +45,58 @@ impl Drop for WriterLock {
     }
 }
 
+/// Where the generation with this number is.
+pub(super) fn generation(directory: &Path, number: u32) -> PathBuf {
+    directory.join(number.to_string())
+}
+
+/// The numbers of the generations that have a file, ascending. None where there is no directory.
+pub(super) fn generations(directory: &Path) -> io::Result<Vec<u32>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.parse().ok());
+        if let Some(number) = number
+            && generation(directory, number).join(DATA).is_file()
+        {
+            numbers.push(number);
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// The generation that the way to the current one starts from, if there is a store here.
+pub(super) fn oldest_generation(directory: &Path) -> io::Result<Option<u32>> {
+    Ok(generations(directory)?.first().copied())
+}
+
+/// Takes the generation with this number away, if it is there.
+pub(super) fn remove_generation(directory: &Path, number: u32) -> io::Result<()> {
+    remove(&generation(directory, number))
+}
+
+/// Where an import keeps what it has not stored yet.
+pub(super) fn import(directory: &Path) -> PathBuf {
+    directory.join(IMPORT)
+}
+
+/// Takes away what an import has left behind, if there is something.
+pub(super) fn remove_import(directory: &Path) -> io::Result<()> {
+    remove(&import(directory))
+}
+
+fn remove(directory: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
 /// Makes the directory for its owner alone, unless it is there.
 pub(super) fn make(directory: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(directory) {
@@ -52,15 +105,15 @@ pub(super) fn make(directory: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a store was made here, as far as one can see from outside.
-pub(super) fn holds_store(directory: &Path) -> bool {
-    directory.join(DATA).is_file()
-}
-
 /// Refuses a directory or a file that others than the owner have any access to.
 pub(super) fn check_private(directory: &Path) -> Result<(), StoreError> {
-    let files = [DATA, READERS, WRITER].map(|name| directory.join(name));
-    for path in files.into_iter().chain([directory.to_owned()]) {
+    let mut paths = vec![directory.to_owned(), directory.join(WRITER), import(directory)];
+    for number in generations(directory)? {
+        let generation = generation(directory, number);
+        paths.extend([DATA, READERS].map(|name| generation.join(name)));
+        paths.push(generation);
+    }
+    for path in paths {
         let mode = match fs::metadata(&path) {
             Ok(metadata) => metadata.permissions().mode() & 0o7777,
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
@@ -73,7 +126,7 @@ pub(super) fn check_private(directory: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Makes the names of new files, and of the directory itself, survive a power loss.
+/// Makes the names in a directory, and its own, survive a power loss.
 pub(super) fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()?;
     match directory.canonicalize()?.parent() {

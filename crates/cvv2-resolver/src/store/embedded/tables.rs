@@ -4,7 +4,7 @@ use heed::types::Bytes;
 use heed::{CommitToken, Database, DatabaseOpener, OnCommit, RoTxn, RwTxn};
 
 use crate::seal::{
-    FORMAT, KeyId, KeyVersion, Nonces, SEAL_LEN, SEALS_MAX, Sealer, StoreKeys, Table, Unopened,
+    FORMAT, KeyId, KeyVersion, Nonces, SEAL_LEN, SEALS_MAX, Sealer, Table, Unopened,
 };
 use crate::store::StoreError;
 
@@ -25,6 +25,11 @@ const META_KEYS: &[u8] = b"keys";
 /// Followed by a key's version: how many rows were sealed under that key, in eight bytes, the most
 /// significant first.
 const META_SEALS: &[u8] = b"seals ";
+
+/// How far an import is, where one is not finished.
+const META_IMPORT: &[u8] = b"import";
+/// The number of the generation that came after this one, where one did.
+const META_SUCCESSOR: &[u8] = b"successor";
 
 const DAMAGED: StoreError = StoreError::Damaged { table: Table::Meta.name() };
 
@@ -66,34 +71,28 @@ impl<'t> Tables<'t> {
     pub(super) fn write_meta(
         &self,
         txn: &mut RwTxn<'_>,
-        keys: &StoreKeys,
         sealer: &Sealer,
     ) -> Result<(), StoreError> {
         self.meta.put(txn, META_FORMAT, &[FORMAT])?;
-        let mut row = LiveKeys { index: keys.id(), current: sealer.current(), sealing: Vec::new() };
-        self.add_live_key(txn, &mut row, keys, sealer)
+        let mut none = LiveKeys { index: sealer.id(), current: sealer.current(), sealing: vec![] };
+        self.add_live_key(txn, &mut none, sealer)
     }
 
     /// Refuses another format and other keys, before anything else is read, and has the sealer seal
     /// under the key that is the store's current one.
-    pub(super) fn check_meta(
-        &self,
-        txn: &RoTxn<'_>,
-        given: &StoreKeys,
-        sealer: &Sealer,
-    ) -> Result<(), StoreError> {
+    pub(super) fn check_meta(&self, txn: &RoTxn<'_>, sealer: &Sealer) -> Result<(), StoreError> {
         match self.meta.get(txn, META_FORMAT)? {
             Some(&[FORMAT]) => {}
             Some(&[found]) => return Err(StoreError::Format { found, supported: FORMAT }),
             _ => return Err(DAMAGED),
         }
         let live = self.live_keys(txn)?;
-        if live.index != given.id() {
-            return Err(StoreError::WrongKeys { store: live.index, given: given.id() });
+        if live.index != sealer.id() {
+            return Err(StoreError::WrongKeys { store: live.index, given: sealer.id() });
         }
         for LiveKey { version, id, proof } in &live.sealing {
             let version = *version;
-            let given = given.sealing_id(version).ok_or(StoreError::MissingKey { version })?;
+            let given = sealer.sealing_id(version).ok_or(StoreError::MissingKey { version })?;
             if given != *id {
                 return Err(StoreError::WrongSealingKey { version, store: *id, given });
             }
@@ -113,11 +112,10 @@ impl<'t> Tables<'t> {
         &self,
         txn: &mut RwTxn<'_>,
         live: &mut LiveKeys,
-        keys: &StoreKeys,
         sealer: &Sealer,
     ) -> Result<(), StoreError> {
         let version = sealer.current();
-        let id = keys.sealing_id(version).ok_or(StoreError::MissingKey { version })?;
+        let id = sealer.sealing_id(version).ok_or(StoreError::MissingKey { version })?;
         let mut nonces = Nonces::new();
         let proof = sealer.seal(&sealer.proof(), &nonces.next()?, &[]);
         let proof = proof.try_into().expect("a seal around nothing");
@@ -128,17 +126,66 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    /// Adds to the number of seals that were made under a key, or refuses them all.
+    /// The number of the generation that came after this one.
+    pub(super) fn successor(&self, txn: &RoTxn<'_>) -> Result<Option<u32>, StoreError> {
+        match self.meta.get(txn, META_SUCCESSOR)? {
+            Some(row) => Ok(Some(u32::from_be_bytes(row.try_into().map_err(|_| DAMAGED)?))),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn set_successor(&self, txn: &mut RwTxn<'_>, number: u32) -> heed::Result<()> {
+        self.meta.put(txn, META_SUCCESSOR, &number.to_be_bytes())
+    }
+
+    /// How far an import is that is not finished.
+    pub(super) fn import<'r>(&self, txn: &'r RoTxn<'_>) -> heed::Result<Option<&'r [u8]>> {
+        self.meta.get(txn, META_IMPORT)
+    }
+
+    pub(super) fn set_import(&self, txn: &mut RwTxn<'_>, progress: &[u8]) -> heed::Result<()> {
+        self.meta.put(txn, META_IMPORT, progress)
+    }
+
+    pub(super) fn remove_import(&self, txn: &mut RwTxn<'_>) -> heed::Result<bool> {
+        self.meta.delete(txn, META_IMPORT)
+    }
+
+    /// The rows of a table.
+    pub(super) fn rows(&self, table: Table) -> Rows<'t> {
+        match table {
+            Table::References => self.references,
+            Table::Cards => self.cards,
+            Table::Meta => self.meta,
+        }
+    }
+
+    /// Writes everything that `meta` of another generation says, in place of what this one says.
+    pub(super) fn copy_meta(
+        &self,
+        txn: &mut RwTxn<'_>,
+        from: &Tables<'_>,
+        from_txn: &RoTxn<'_>,
+    ) -> heed::Result<()> {
+        self.meta.clear(txn)?;
+        for row in from.meta.iter(from_txn)? {
+            let (key, value) = row?;
+            self.meta.put(txn, key, value)?;
+        }
+        Ok(())
+    }
+
+    /// Corrects the number of seals that were made under a key, or refuses them all.
     pub(super) fn count_seals(
         &self,
         txn: &mut RwTxn<'_>,
         version: KeyVersion,
-        more: u64,
+        more: i64,
     ) -> Result<(), StoreError> {
         let key = seals_key(version);
         let row = self.meta.get(txn, &key)?.ok_or(DAMAGED)?;
         let made = u64::from_be_bytes(row.try_into().map_err(|_| DAMAGED)?);
-        let made = made.saturating_add(more);
+        let made = made.saturating_add_signed(more);
         if made > SEALS_MAX {
             return Err(StoreError::KeyWornOut { version });
         }

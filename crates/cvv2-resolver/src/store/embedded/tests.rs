@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use cvv2::{Expiry, Pan};
 use tempfile::TempDir;
 
+use super::generation::MAP_BYTES;
 use super::tables::Rows;
 use super::*;
 use crate::card_ref::{ContractNumber, Exid, ExidForm};
@@ -61,14 +62,28 @@ impl EmbeddedStore {
         self.sealer.reference(bank("IBTF"), card)
     }
 
-    fn row(&self, rows: Rows<'static>, place: &Place) -> Vec<u8> {
-        let txn = self.env.read_txn().unwrap();
-        rows.get(&txn, &place.key()).unwrap().unwrap().to_vec()
+    fn row(&self, rows: Rows<'static>, key: &[u8]) -> Vec<u8> {
+        let generation = self.generation();
+        let txn = generation.env.read_txn().unwrap();
+        rows.get(&txn, key).unwrap().unwrap().to_vec()
+    }
+
+    fn references(&self) -> Rows<'static> {
+        self.generation().tables.references
+    }
+
+    fn cards(&self) -> Rows<'static> {
+        self.generation().tables.cards
+    }
+
+    fn meta(&self) -> Rows<'static> {
+        self.generation().tables.meta
     }
 
     /// Writes past everything that the store does about rows.
     fn tamper(&self, rows: Rows<'static>, key: &[u8], row: Option<&[u8]>) {
-        let mut txn = self.env.write_txn().unwrap();
+        let generation = self.generation();
+        let mut txn = generation.env.write_txn().unwrap();
         match row {
             Some(row) => rows.put(&mut txn, key, row).unwrap(),
             None => assert!(rows.delete(&mut txn, key).unwrap()),
@@ -88,11 +103,11 @@ impl EmbeddedStore {
 fn swapped_records_of_two_references_do_not_open() {
     let home = Home::new();
     let store = home.with_two_cards();
-    let rows = store.tables.references;
+    let rows = store.references();
     // Of two cards, and of one card: a record is bound to its very reference.
     for (one, other) in [(exid(), number("1")), (exid(), number(NUMBER))] {
         let places = [store.place(&one), store.place(&other)];
-        let [first, second] = places.map(|place| store.row(rows, &place));
+        let [first, second] = places.map(|place| store.row(rows, &place.key()));
         store.tamper(rows, &places[0].key(), Some(&second));
         store.tamper(rows, &places[1].key(), Some(&first));
         assert!(store.refuses(&one) && store.refuses(&other));
@@ -109,8 +124,8 @@ fn swapped_records_of_two_references_do_not_open() {
 fn a_record_moved_to_another_bank_does_not_open() {
     let home = Home::new();
     let store = home.with_two_cards();
-    let rows = store.tables.references;
-    let row = store.row(rows, &store.place(&exid()));
+    let rows = store.references();
+    let row = store.row(rows, &store.place(&exid()).key());
     // Under the index that the other bank asks for, and under the one that the row has.
     let asked = store.sealer.reference(bank("ELSE"), &exid());
     store.tamper(rows, &asked.key(), Some(&row));
@@ -128,9 +143,9 @@ fn a_record_moved_to_another_bank_does_not_open() {
 fn a_row_with_another_key_version_does_not_open() {
     let home = Home::new();
     let store = home.with_two_cards();
-    let rows = store.tables.references;
+    let rows = store.references();
     let place = store.place(&exid());
-    let mut row = store.row(rows, &place);
+    let mut row = store.row(rows, &place.key());
     row[0] += 1;
     store.tamper(rows, &place.key(), Some(&row));
     let found = store.resolve(&bank("IBTF"), &exid());
@@ -145,10 +160,10 @@ fn a_row_with_another_key_version_does_not_open() {
 fn a_changed_card_is_found_and_not_written_over() {
     let home = Home::new();
     let store = home.with_two_cards();
-    let rows = store.tables.cards;
+    let rows = store.cards();
     let places =
         [PAN, OTHER_PAN].map(|pan| store.sealer.card(bank("IBTF"), &Pan::parse(pan).unwrap()));
-    let other = store.row(rows, &places[1]);
+    let other = store.row(rows, &places[1].key());
     store.tamper(rows, &places[0].key(), Some(&other));
 
     let put = store.put(&bank("IBTF"), &[exid()], &card(PAN));
@@ -163,7 +178,7 @@ fn a_changed_card_is_found_and_not_written_over() {
 fn a_missing_row_is_found() {
     let home = Home::new();
     let store = home.with_two_cards();
-    store.tamper(store.tables.references, &store.place(&exid()).key(), None);
+    store.tamper(store.references(), &store.place(&exid()).key(), None);
     let report = store.check().unwrap();
     assert_eq!((report.references, report.references_missing), (3, 1));
     assert!(!report.is_sound());
@@ -173,9 +188,9 @@ fn a_missing_row_is_found() {
 fn copies_of_a_record_that_differ_are_found() {
     let home = Home::new();
     let store = home.with_two_cards();
-    let rows = store.tables.references;
+    let rows = store.references();
     let place = store.place(&exid());
-    let old = store.row(rows, &place);
+    let old = store.row(rows, &place.key());
     let renewed = Plastic::new(Expiry::parse_yymm("3001").unwrap(), 2, CardStatus::Active);
     let renewed = CardRecord::new(Pan::parse(PAN).unwrap(), CardStatus::Active, vec![renewed]);
     store.put(&bank("IBTF"), &[exid()], &renewed.unwrap()).unwrap();
@@ -189,7 +204,7 @@ fn copies_of_a_record_that_differ_are_found() {
 fn another_format_is_refused_at_open() {
     let home = Home::new();
     let store = home.with_two_cards();
-    store.tamper(store.tables.meta, b"format", Some(&[1]));
+    store.tamper(store.meta(), b"format", Some(&[1]));
     drop(store);
     let error = EmbeddedStore::open(&home.directory, &home.keys).unwrap_err();
     assert!(matches!(error, StoreError::Format { found: 1, supported: 2 }), "{error}");
@@ -224,12 +239,10 @@ fn keys_are_proved_and_not_only_named() {
     for keys in [&other_sealing, &other_index] {
         let home = Home { keys: StoreKeys::from_hex(&hex).unwrap(), ..Home::new() };
         let store = home.with_two_cards();
-        let txn = store.env.read_txn().unwrap();
-        let mut row = store.tables.meta.get(&txn, b"keys").unwrap().unwrap().to_vec();
-        drop(txn);
+        let mut row = store.row(store.meta(), b"keys");
         row[..4].copy_from_slice(&keys.id().0);
         row[6..10].copy_from_slice(&keys.sealing_id(KeyVersion::FIRST).unwrap().0);
-        store.tamper(store.tables.meta, b"keys", Some(&row));
+        store.tamper(store.meta(), b"keys", Some(&row));
         drop(store);
         let error = EmbeddedStore::open(&home.directory, keys).unwrap_err();
         assert!(matches!(error, StoreError::Damaged { table: "meta" }), "{error}");
@@ -240,15 +253,11 @@ fn keys_are_proved_and_not_only_named() {
 fn seals_are_counted_and_the_last_one_is_the_last() {
     let home = Home::new();
     let store = home.with_two_cards();
-    let made = || {
-        let txn = store.env.read_txn().unwrap();
-        let row = store.tables.meta.get(&txn, b"seals \x01").unwrap().unwrap();
-        u64::from_be_bytes(row.try_into().unwrap())
-    };
+    let made = || u64::from_be_bytes(store.row(store.meta(), b"seals \x01").try_into().unwrap());
     assert_eq!(made(), 1 + 2 * 3, "the proof; two references and the card itself for each card");
 
     // Room for one more card with one reference, which takes two seals.
-    store.tamper(store.tables.meta, b"seals \x01", Some(&(SEALS_MAX - 2).to_be_bytes()));
+    store.tamper(store.meta(), b"seals \x01", Some(&(SEALS_MAX - 2).to_be_bytes()));
     store.put(&bank("IBTF"), &[number("3")], &card("412345678901")).unwrap();
     assert_eq!(made(), SEALS_MAX);
     let error = store.put(&bank("IBTF"), &[exid()], &card(PAN)).unwrap_err();
@@ -273,9 +282,9 @@ fn nothing_readable_is_in_the_files_and_the_search_finds_what_is() {
     // The same search, with each form planted in the same file.
     for canary in [PAN, OTHER_PAN, EXID, NUMBER] {
         for (form, needle) in forms(canary) {
-            store.tamper(store.tables.meta, b"planted", Some(&needle));
+            store.tamper(store.meta(), b"planted", Some(&needle));
             assert!(is_in_files(&home, &needle), "{form}, planted");
-            store.tamper(store.tables.meta, b"planted", None);
+            store.tamper(store.meta(), b"planted", None);
         }
     }
 }
@@ -303,7 +312,7 @@ fn forms(digits: &str) -> Vec<(&'static str, Vec<u8>)> {
 
 fn is_in_files(home: &Home, needle: &[u8]) -> bool {
     // The readers' table is left alone: closing it would let go of LMDB's own locks on it.
-    let data = std::fs::read(home.directory.join("data.mdb")).unwrap();
+    let data = std::fs::read(home.directory.join("1/data.mdb")).unwrap();
     data.windows(needle.len()).any(|window| window == needle)
 }
 
@@ -311,6 +320,6 @@ fn is_in_files(home: &Home, needle: &[u8]) -> bool {
 fn reserved_addresses_take_no_room_on_the_disk() {
     let home = Home::new();
     let store = home.with_two_cards();
-    assert!(store.env.real_disk_size().unwrap() < 1 << 20);
-    assert_eq!(store.env.info().map_size, MAP_BYTES);
+    assert!(store.generation().env.real_disk_size().unwrap() < 1 << 20);
+    assert_eq!(store.generation().env.info().map_size, MAP_BYTES);
 }

@@ -1,0 +1,145 @@
+//! Rows become sealed claims, on as many threads as there are processors.
+
+use std::num::NonZero;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use super::csv::{Block, Blocks, Position};
+use super::{Claim, Columns, Flaw, ImportError, RowCard};
+use crate::card_ref::ExidForm;
+use crate::encoding::{CardBytes, RecordBytes};
+use crate::seal::{Nonces, Sealer};
+use crate::store::StoreError;
+
+/// What became of a block of rows.
+pub(crate) struct SealedBlock {
+    /// The claims of all rows that are cards, in the order of rows: the card, then its references.
+    pub(crate) claims: Vec<u8>,
+    /// Rows that are cards.
+    pub(crate) cards: u64,
+    /// Rows that are none.
+    pub(crate) refusals: Vec<(u64, Flaw)>,
+    /// Seals that were made.
+    pub(crate) seals: u64,
+    /// Where the block ends in the input.
+    pub(crate) end: Position,
+}
+
+/// Reads all blocks that are left and hands them on, sealed and in order.
+///
+/// This thread reads and hands on; others parse and seal. Each has a queue of its own, and the
+/// blocks go round: so they come back in order, and no more than a few are under way.
+pub(crate) fn scan(
+    blocks: &mut Blocks<'_>,
+    columns: &Columns,
+    form: ExidForm,
+    sealer: &Sealer,
+    hand_on: &mut dyn FnMut(SealedBlock) -> Result<(), ImportError>,
+) -> Result<(), ImportError> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
+    thread::scope(|scope| {
+        let lanes: Vec<_> = (0..threads)
+            .map(|_| {
+                let (to_seal, blocks) = sync_channel(DEPTH);
+                let (sealed, from_sealing) = sync_channel(DEPTH);
+                scope.spawn(move || seal_all(&blocks, &sealed, columns, form, sealer));
+                (to_seal, from_sealing)
+            })
+            .collect();
+        let (mut sent, mut received) = (0, 0);
+        loop {
+            while sent - received < DEPTH * threads
+                && let Some(block) = blocks.next()?
+            {
+                // Neither waits nor fails: there is room, and a thread that panicked is found below.
+                let _ = lanes[sent % threads].0.send(block);
+                sent += 1;
+            }
+            if received == sent {
+                return Ok(());
+            }
+            let Ok(sealed) = lanes[received % threads].1.recv() else {
+                // The thread has panicked; so does the scope.
+                return Ok(());
+            };
+            received += 1;
+            hand_on(sealed.map_err(StoreError::from)?)?;
+        }
+    })
+}
+
+/// Blocks that wait for one thread, or for being handed on.
+const DEPTH: usize = 2;
+
+/// More threads than these would wait for the one that hands on.
+const THREADS_MAX: usize = 16;
+
+type Sealed = Result<SealedBlock, getrandom::Error>;
+
+fn seal_all(
+    blocks: &Receiver<Block>,
+    sealed: &SyncSender<Sealed>,
+    columns: &Columns,
+    form: ExidForm,
+    sealer: &Sealer,
+) {
+    let mut worker = Worker { sealer, card: CardBytes::new(), record: RecordBytes::new() };
+    for block in blocks {
+        if sealed.send(worker.seal(block, columns, form)).is_err() {
+            // Nobody wants it: the import has failed elsewhere.
+            break;
+        }
+    }
+}
+
+struct Worker<'s> {
+    sealer: &'s Sealer,
+    card: CardBytes,
+    record: RecordBytes,
+}
+
+impl Worker<'_> {
+    fn seal(&mut self, block: Block, columns: &Columns, form: ExidForm) -> Sealed {
+        let mut sealed = SealedBlock {
+            claims: Vec::with_capacity(CLAIMS_BYTES),
+            cards: 0,
+            refusals: Vec::new(),
+            seals: 0,
+            end: block.end.clone(),
+        };
+        let mut nonces = Nonces::new();
+        let mut failure = Ok(());
+        block.each_row(|row, cells| match RowCard::read(cells, columns, form) {
+            Ok(card) => {
+                sealed.cards += 1;
+                if failure.is_ok() {
+                    failure = self.claim(row, &card, &mut sealed.claims, &mut nonces);
+                }
+            }
+            Err(flaw) => sealed.refusals.push((row, flaw)),
+        });
+        sealed.seals = nonces.given();
+        failure.map(|()| sealed)
+    }
+
+    fn claim(
+        &mut self,
+        row: u64,
+        RowCard { bank, record, refs }: &RowCard,
+        into: &mut Vec<u8>,
+        nonces: &mut Nonces,
+    ) -> Result<(), getrandom::Error> {
+        self.card.write(record, refs);
+        let home = self.sealer.card(*bank, record.pan());
+        Claim::seal(into, row, &home, self.card.as_slice(), self.sealer, nonces)?;
+        self.record.write(record);
+        for card in refs {
+            let place = self.sealer.reference(*bank, card);
+            Claim::seal(into, row, &place, self.record.as_slice(), self.sealer, nonces)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the claims of a block usually take.
+const CLAIMS_BYTES: usize = 1 << 20;
