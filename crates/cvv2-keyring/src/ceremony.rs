@@ -10,6 +10,8 @@
 mod cvk;
 mod error;
 mod prompt;
+#[cfg(test)]
+pub(crate) mod script;
 mod terminal;
 mod transcript;
 

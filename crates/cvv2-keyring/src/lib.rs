@@ -142,6 +142,7 @@ mod error;
 mod fields;
 mod file;
 mod file_error;
+pub mod kbpk;
 mod keyring;
 mod kind;
 mod load_error;

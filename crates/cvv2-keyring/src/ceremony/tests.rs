@@ -1,12 +1,12 @@
-use std::collections::VecDeque;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use cvv2::{CvkPair, ExpiryOrder, KeyError};
 use time::macros::datetime;
 
+use super::script::Act::{self, Abort, Hidden, Shown, TooLong};
+use super::script::Script;
 use super::*;
-use crate::SecretText;
 
 // Components and check values of vectors/component.json.
 const FIRST: &str = "137A2C25C198E3EAA76161B99BA4C267";
@@ -17,67 +17,13 @@ const SECOND_KCV: &str = "09A2B8";
 const KEY_KCV: &str = "D5BE96";
 const KEY_OF_THREE_KCV: &str = "BE7EA0";
 
-/// What the person at the terminal does next.
-#[derive(Clone, Copy)]
-enum Act {
-    Hidden(&'static str),
-    Shown(&'static str),
-    TooLong,
-    Abort,
-}
-use Act::{Abort, Hidden, Shown, TooLong};
-
-/// Somebody who answers as planned, and the screen as it was.
-struct Script {
-    acts: VecDeque<Act>,
-    screen: String,
-}
-
-impl Script {
-    fn new(acts: &[Act]) -> Self {
-        Self { acts: acts.iter().copied().collect(), screen: String::new() }
-    }
-
-    fn next(&mut self, question: &str) -> Act {
-        self.screen += question;
-        self.screen += "\n";
-        self.acts.pop_front().unwrap_or_else(|| panic!("one question too many: {question}"))
-    }
-}
-
-impl Prompt for Script {
-    fn say(&mut self, line: &str) -> Result<(), PromptError> {
-        self.screen += line;
-        self.screen += "\n";
-        Ok(())
-    }
-
-    fn ask(&mut self, question: &str) -> Result<SecretText, PromptError> {
-        match self.next(question) {
-            Shown(answer) => Ok(SecretText::try_from(answer.as_bytes().to_vec())?),
-            Abort => Err(PromptError::Aborted),
-            Hidden(_) | TooLong => panic!("a component is asked for in the open: {question}"),
-        }
-    }
-
-    fn ask_hidden(&mut self, question: &str) -> Result<SecretText, PromptError> {
-        match self.next(question) {
-            Hidden(answer) => Ok(SecretText::try_from(answer.as_bytes().to_vec())?),
-            TooLong => Err(PromptError::Text(crate::SecretTextError::TooLong)),
-            Abort => Err(PromptError::Aborted),
-            Shown(answer) => panic!("{answer} is asked for hidden: {question}"),
-        }
-    }
-}
-
 type Run = (Result<(CvkPair, Record), CeremonyError<KeyError>>, String);
 
 /// Runs a ceremony for a CVK pair; every act has to be used.
 fn run(ceremony: &Ceremony, acts: &[Act]) -> Run {
     let mut script = Script::new(acts);
     let ran = ceremony.run(&CvkAssembly::live(ExpiryOrder::YyMm), &mut script);
-    assert!(script.acts.is_empty(), "answers that nobody asked for");
-    (ran, script.screen)
+    (ran, script.end())
 }
 
 fn refused(ceremony: &Ceremony, acts: &[Act]) -> (CeremonyError<KeyError>, String) {
