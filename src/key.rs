@@ -23,6 +23,7 @@ use zeroize::Zeroize;
 
 use crate::card::ExpiryOrder;
 use crate::kernel::{Kernel, KeyMaterial};
+use crate::residue;
 use crate::secret::{Protection, Secret};
 
 /// The two halves of a card verification key, CVK A and CVK B, ready to compute.
@@ -208,10 +209,12 @@ impl CvkPair {
         expiry_order: ExpiryOrder,
         policy: Policy,
     ) -> Result<Self, KeyError> {
-        match policy {
-            Policy::Strict => parity::refuse_bad_halves(material.a(), material.b())?,
-            Policy::TestVectors => {}
-        }
+        let accepted = match policy {
+            Policy::Strict => parity::refuse_bad_halves(material.a(), material.b()),
+            Policy::TestVectors => Ok(()),
+        };
+        residue::wipe::<{ 4 << 10 }>();
+        accepted?;
         material.expand();
         let refusing = AtomicBool::new(false);
         let kernel = Kernel::detect();

@@ -44,6 +44,7 @@
 //! | [`key::block`] | [`KeyBlock`], [`Kbpk`]: keys that arrive in X9.143 key blocks |
 //! | `cvv` | generate and verify, as methods of [`CvkPair`] |
 //! | `batch` | threads, and [`Grouping`] for cards of many keys |
+//! | [`secret`] | guarded memory, and core dumps off |
 //! | [`kernel`] | the one place that chooses how DES is computed |
 //! | [`hazmat`] | primitives and intermediate values, for test vectors and auditors |
 #![no_std]
@@ -60,6 +61,7 @@ mod declassify;
 pub mod hazmat;
 pub mod kernel;
 pub mod key;
+mod residue;
 pub mod secret;
 
 pub use batch::Grouping;

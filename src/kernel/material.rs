@@ -1,6 +1,6 @@
 //! What kernels read of a key.
 
-use zeroize::{Zeroize, zeroize_stack};
+use zeroize::Zeroize;
 
 #[cfg(all(target_arch = "x86_64", feature = "std"))]
 use super::avx2_row::RowKey;
@@ -12,6 +12,7 @@ use super::permute::PermuteKey;
 use super::portable;
 use super::portable_row::{self, PortableKey};
 use crate::card::Cvv;
+use crate::residue;
 use crate::secret::{Protection, Secret, SecretError};
 
 /// Bytes of the longest payload of a key block.
@@ -85,7 +86,7 @@ impl KeyMaterial {
             row: self.row.fold(),
         };
         learn_known_answer(self);
-        zeroize_stack::<BULK_STACK>();
+        residue::wipe::<BULK_STACK>();
     }
 
     /// Changes the key without learning a new answer: a fault that every kernel has to notice.

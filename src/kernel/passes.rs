@@ -1,11 +1,11 @@
 //! A call of any size as passes: bulk ones, then the rest by whichever is cheaper.
 
 use subtle::ConstantTimeEq;
-use zeroize::zeroize_stack;
 
 use super::material::KeyMaterial;
 use crate::card::{Cvv, CvvLength, PackedCard};
 use crate::declassify::declassify;
+use crate::residue;
 
 /// What a kernel is made of.
 pub(super) trait Engine: Copy {
@@ -49,9 +49,9 @@ pub(super) fn run<E: Engine>(
     let mismatch = passes(engine, key, cards, length, out);
     // Behind the passes lies what they left: planes, round keys in registers that were spilled.
     if cards.len() < E::BULK_FROM {
-        zeroize_stack::<SMALL_STACK>();
+        residue::wipe::<SMALL_STACK>();
     } else {
-        zeroize_stack::<BULK_STACK>();
+        residue::wipe::<BULK_STACK>();
     }
     declassify(mismatch.ct_eq(&0))
 }

@@ -7,11 +7,12 @@
 use cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use des::Des;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, zeroize_stack};
+use zeroize::Zeroize;
 
 use super::material::KeyMaterial;
 use super::passes::BULK_STACK;
 use crate::card::{Cvv, CvvLength, PackedCard};
+use crate::residue;
 
 /// Every intermediate value of one calculation; 8 bytes each, wiped when dropped.
 #[derive(Default)]
@@ -82,7 +83,7 @@ pub(super) fn generate(
 ) -> bool {
     let proven = compute(key, cards, length, out);
     // RustCrypto's ciphers leave round keys where they were moved from.
-    zeroize_stack::<BULK_STACK>();
+    residue::wipe::<BULK_STACK>();
     proven
 }
 

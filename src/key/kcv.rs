@@ -5,7 +5,8 @@ use core::fmt;
 use cipher::{BlockCipherEncrypt, KeyInit};
 use cmac::{Cmac, Mac};
 use des::TdesEde2;
-use zeroize::zeroize_stack;
+
+use crate::residue;
 
 /// A key check value (KCV): three bytes that name a key without telling it.
 ///
@@ -37,7 +38,7 @@ impl Kcv {
     pub(crate) fn of_double_length(key: &[u8; 16], method: KcvMethod) -> Self {
         let kcv = Self::compute(key, method);
         // RustCrypto's ciphers leave round keys where they were moved from.
-        zeroize_stack::<{ 32 << 10 }>();
+        residue::wipe::<{ 32 << 10 }>();
         kcv
     }
 

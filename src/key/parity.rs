@@ -40,6 +40,7 @@ pub(crate) fn set_odd_parity(key: &mut [u8]) {
 /// The last two are judged with parity set: RustCrypto's own weak-key test compares bytes as they
 /// are, and so misses `0000000000000000`, the twin of the weak key `0101010101010101`.
 /// Nothing is decided before everything was compared.
+#[inline(never)] // What it leaves on its stack is wiped by the caller.
 pub(super) fn refuse_bad_halves(a: &[u8; 8], b: &[u8; 8]) -> Result<(), KeyError> {
     let even: u32 = a.iter().chain(b).map(|byte| u32::from(even_parity(*byte))).sum();
     let [weak_a, weak_b] = [is_weak(a), is_weak(b)];
