@@ -7,7 +7,8 @@ use cipher::{Block, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use cmac::block_api::CmacCipher;
 use cmac::{Cmac, Mac};
 use des::{Des, TdesEde2, TdesEde3};
-use zeroize::zeroize_stack;
+
+use crate::residue;
 
 /// More than the deepest of these functions uses, in debug builds too.
 const STACK: usize = 32 << 10;
@@ -78,26 +79,26 @@ impl BlockCipher {
     /// Encrypts whole blocks in place, chained from `iv` (CBC).
     pub(super) fn encrypt(self, key: &[u8], iv: &[u8], data: &mut [u8]) {
         with_cipher!(self, C => encrypt::<C>(key, iv, data));
-        zeroize_stack::<STACK>();
+        residue::wipe::<STACK>();
     }
 
     /// Decrypts whole blocks in place, chained from `iv` (CBC).
     pub(super) fn decrypt(self, key: &[u8], iv: &[u8], data: &mut [u8]) {
         with_cipher!(self, C => decrypt::<C>(key, iv, data));
-        zeroize_stack::<STACK>();
+        residue::wipe::<STACK>();
     }
 
     /// The CMAC (NIST SP 800-38B) over the parts one after the other, whole or its first bytes.
     pub(super) fn cmac(self, key: &[u8], parts: &[&[u8]], mac: &mut [u8]) {
         with_cipher!(self, C => cmac::<C>(key, parts, mac));
-        zeroize_stack::<STACK>();
+        residue::wipe::<STACK>();
     }
 
     /// The CBC-MAC (ISO 9797-1, algorithm 1) over the parts, which are whole blocks; its first
     /// bytes.
     pub(super) fn cbc_mac(self, key: &[u8], parts: &[&[u8]], mac: &mut [u8]) {
         with_cipher!(self, C => cbc_mac::<C>(key, parts, mac));
-        zeroize_stack::<STACK>();
+        residue::wipe::<STACK>();
     }
 }
 
