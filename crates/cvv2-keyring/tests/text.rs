@@ -297,6 +297,7 @@ fn ranges_that_share_cards_are_refused_with_both_lines() {
         ("412300-412399", "412345"),
         ("412345-412349", "412340-412345"),
         ("41234500-41234510", "41234510-41234599"),
+        ("412345000000-412345000005", "412345000005-412345000009"), // one card of twelve digits
     ] {
         for (first, second) in [(first, second), (second, first)] {
             let error = refusal_of(&[at("a", 0, &["512345", first]), at("b", 1, &[second])]);
@@ -342,6 +343,10 @@ fn a_successor_has_its_predecessors_cards() {
     assert_eq!(refused(&["41234500-41234599", "412346"], &["412345-412346"]), shorter);
     let other_kind = KeyEntry { kinds: vec![Kind::Icvv], ..successor("b", 1, "a") };
     assert_eq!(refusal_of(&[key("a", 0), other_kind]).cause, LoadCause::Disjoint);
+    // One card of twelve digits is enough.
+    let [older, newer] = [["412345000000-412345000005"], ["412345000005-412345000009"]];
+    let keys = [with_bins(&older, key("a", 0)), with_bins(&newer, successor("b", 1, "a"))];
+    Keyring::parse(&text(&keys, &kbpk()), &kbpk()).unwrap();
     // Part of the cards, in more digits, is a way to move them to a key of their own.
     let part = with_bins(&["41234567"], successor("b", 1, "a"));
     Keyring::parse(&text(&[key("a", 0), part], &kbpk()), &kbpk()).unwrap();
