@@ -6,6 +6,7 @@
 use std::io::{self, IsTerminal};
 
 use cvv2::{CvkPair, Expiry, Pan, Policy, ServiceCode};
+use cvv2_keyring::ceremony::{Prompt, PromptError, Terminal};
 use cvv2_keyring::{read_bounded, secret_file};
 use serde::Deserialize;
 use zeroize::{Zeroize, Zeroizing};
@@ -150,10 +151,11 @@ fn live_card(kind: Kind, verifying: bool) -> Result<CardFields, Failure> {
             ))
         });
     }
-    let ask = |what: &str| {
-        rpassword::prompt_password(format!("{what} (hidden): "))
-            .map(|text| Some(Typed(text)))
-            .map_err(|e| Failure::System(format!("the terminal: {e}")))
+    let mut terminal = Terminal::new();
+    let mut ask = |what: &str| match terminal.ask_hidden(&format!("{what} (hidden): ")) {
+        Ok(text) => Ok(Some(Typed(text.as_str().to_owned()))),
+        Err(e @ (PromptError::Aborted | PromptError::Text(_))) => Err(Failure::bad_input(e)),
+        Err(e) => Err(Failure::system(e)),
     };
     Ok(CardFields {
         pan: ask("PAN")?,
