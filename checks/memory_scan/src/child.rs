@@ -2,67 +2,106 @@
 
 use std::hint::black_box;
 use std::io::{self, Read, Write};
+use std::panic::{self, AssertUnwindSafe};
+use std::{process, str};
 
-use cvv2::{CvkPair, Cvv, CvvLength, Expiry, ExpiryOrder, KcvMethod, Kernel, PackedCard, Pan};
-use cvv2::{Policy, ServiceCode, Verdict};
+use cvv2::secret::{self, Protection};
+use cvv2::{
+    Component, CvkPair, Cvv, CvvLength, Expiry, ExpiryOrder, KcvMethod, Kernel, PackedCard, Pan,
+    Policy, ServiceCode, Verdict,
+};
 use zeroize::Zeroize;
 
-use crate::{forms, masks};
+use crate::stage::Stage;
+use crate::{forms, masks, sandbox};
 
-/// What the child does with its key.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Task {
-    /// All that a live system does.
-    Everything,
-    /// Only what returns nothing by value: a check value and a CVV depend on the key as well,
-    /// belong to the caller, and leave copies where they are moved.
-    Slots,
-}
-
-impl Task {
-    /// The argument that makes this program a child with this task.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Everything => "child-everything",
-            Self::Slots => "child-slots",
-        }
-    }
-
-    pub(crate) fn by_name(name: &str) -> Option<Self> {
-        [Self::Everything, Self::Slots].into_iter().find(|task| task.name() == name)
-    }
-}
-
-/// Loads a key, drops it, plants another, and waits after each while the parent reads memory.
-pub(crate) fn run(task: Task, kernel: &str) {
+/// Does what the parent says, and waits after each thing while the parent reads memory.
+pub(crate) fn run(kernel: &str, protection: &str) {
     let kernel = Kernel::by_name(kernel).expect("the parent has it from the same list");
-    tell_parent();
+    sandbox::cap(Protection::by_name(protection).expect("the parent has it from the same list"));
+    let core_file = sandbox::want_core_file();
+    // What a panic prints is not the matter here.
+    panic::set_hook(Box::new(|_| {}));
+    let (mut pair, mut controls) = (None, Vec::new());
+    answer(b".");
 
-    let pair = load(kernel);
-    fill_slots(&pair);
-    if task == Task::Everything {
-        return_values(&pair);
+    while let Some(stage) = next_stage() {
+        match stage {
+            Stage::Load => pair = Some(load(kernel)),
+            Stage::Fill => fill(pair.as_ref().expect("it was loaded")),
+            Stage::Use => return_values(pair.as_ref().expect("it was loaded")),
+            Stage::Drop => pair = None,
+            Stage::Combine => combine(kernel),
+            Stage::RefusedText => load_wrong_text(),
+            Stage::RefusedPolicy => load_bad_parity(),
+            Stage::Panic => panic_with_key(kernel),
+            Stage::Plant => controls = plant(),
+            Stage::ForbidCoreDumps => secret::forbid_core_dumps().expect("Linux can"),
+            Stage::Abort => {
+                core_file.as_ref().expect("the system may write core files");
+                process::abort();
+            }
+        }
+        let protection = pair.as_ref().map_or(".", |pair: &CvkPair| pair.protection().name());
+        answer(&protection.as_bytes()[..1]);
     }
-    tell_parent();
-    wait();
-
-    drop(pair);
-    tell_parent();
-    let mut key = receive_key();
-
-    let controls = plant(&key);
-    key.zeroize();
-    tell_parent();
-    wait();
-    drop(controls);
+    drop(black_box(controls));
 }
 
 #[inline(never)]
 fn load(kernel: Kernel) -> CvkPair {
     let mut key = receive_key();
-    let pair = CvkPair::from_bytes(&key, ExpiryOrder::YyMm, Policy::TestVectors);
+    let pair = CvkPair::from_bytes(&key, ExpiryOrder::YyMm, Policy::Strict);
     key.zeroize();
-    pair.expect("refuses nothing").with_kernel(kernel)
+    pair.expect("the key is a good one").with_kernel(kernel)
+}
+
+/// The key and zeros are the components: so the parent sees it if a component is left.
+#[inline(never)]
+fn combine(kernel: Kernel) {
+    let mut key = receive_key();
+    let mut text = hex(&key);
+    key.zeroize();
+    let parts = [str::from_utf8(&*text).expect("digits"), "00000000000000000000000000000000"]
+        .map(|text| Component::from_hex(text).expect("a component"));
+    text.zeroize();
+    let pair = CvkPair::from_components(&parts, ExpiryOrder::YyMm, Policy::Strict);
+    fill(&pair.expect("the key is a good one").with_kernel(kernel));
+}
+
+#[inline(never)]
+fn load_wrong_text() {
+    let mut key = receive_key();
+    let mut text = hex(&key);
+    key.zeroize();
+    text[31] = b'G';
+    let refused = CvkPair::from_hex(
+        str::from_utf8(&*text).expect("letters"),
+        ExpiryOrder::YyMm,
+        Policy::Strict,
+    );
+    text.zeroize();
+    assert!(refused.is_err());
+}
+
+#[inline(never)]
+fn load_bad_parity() {
+    let mut key = receive_key();
+    key[15] ^= 1;
+    let refused = CvkPair::from_bytes(&key, ExpiryOrder::YyMm, Policy::Strict);
+    key.zeroize();
+    assert!(refused.is_err());
+}
+
+#[inline(never)]
+fn panic_with_key(kernel: Kernel) {
+    let caught = panic::catch_unwind(AssertUnwindSafe(|| {
+        let pair = load(kernel);
+        fill(&pair);
+        return_values(&pair);
+        panic!("while a key is alive");
+    }));
+    assert!(caught.is_err());
 }
 
 /// Puts the two parts of a key together where it stays until it is wiped.
@@ -82,7 +121,7 @@ fn receive_key() -> Box<[u8; 16]> {
 
 /// Numbers of cards that make every pass of a kernel run, and every number of digits.
 #[inline(never)]
-fn fill_slots(pair: &CvkPair) {
+fn fill(pair: &CvkPair) {
     for digits in CvvLength::MIN..=CvvLength::MAX {
         let length = CvvLength::new(digits).expect("1 to 5 digits");
         for count in [600, 64, 2, 1] {
@@ -108,20 +147,37 @@ fn card(pair: &CvkPair) -> PackedCard {
     pair.pack(&pan, &expiry, &ServiceCode::CVV2)
 }
 
-/// Writes `key` to memory in every form.
+/// Writes a key to memory in every form.
 #[inline(never)]
-fn plant(key: &[u8; 16]) -> Vec<Vec<u8>> {
-    let encodings = forms::encodings(key).into_iter().map(|encoding| encoding.bytes);
-    let round_keys = forms::round_keys(key);
+fn plant() -> Vec<Vec<u8>> {
+    let mut key = receive_key();
+    let encodings = forms::encodings(&key).into_iter().map(|encoding| encoding.bytes);
+    let round_keys = forms::round_keys(&key);
     let spelled = masks::SIZES.map(|size| masks::spell(round_keys[9], size));
-    black_box(encodings.chain(spelled).collect())
+    let controls = encodings.chain(spelled).collect();
+    key.zeroize();
+    black_box(controls)
 }
 
-fn tell_parent() {
+/// A key as a text in a place of its own, without a look-up in anything else.
+#[expect(clippy::unnecessary_box_returns, reason = "returned by value it would be copied")]
+fn hex(key: &[u8; 16]) -> Box<[u8; 32]> {
+    let mut text = Box::new([0; 32]);
+    for (at, digit) in text.iter_mut().enumerate() {
+        let nibble = key[at / 2] >> (4 * (1 - at % 2)) & 0xF;
+        *digit = nibble + if nibble < 10 { b'0' } else { b'A' - 10 };
+    }
+    text
+}
+
+/// None once the parent has gone.
+fn next_stage() -> Option<Stage> {
+    let mut code = [0];
+    io::stdin().lock().read_exact(&mut code).ok()?;
+    Some(Stage::by_code(code[0]).expect("the parent has it from the same list"))
+}
+
+fn answer(letter: &[u8]) {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(b".").and_then(|()| stdout.flush()).expect("the parent reads");
-}
-
-fn wait() {
-    io::stdin().lock().read_exact(&mut [0]).expect("the parent goes on");
+    stdout.write_all(letter).and_then(|()| stdout.flush()).expect("the parent reads");
 }

@@ -7,36 +7,46 @@
 
 use std::collections::BTreeSet;
 
-use crate::child::Task;
-use crate::process::{Region, Watched, random_key};
+use cvv2::Kernel;
+use cvv2::secret::Protection;
 
-/// Compares children of one kernel while the key is loaded and after its drop; false if it fails.
-pub(crate) fn run(kernel: &str) -> bool {
+use crate::process::{Memory, Region, Watched, random_key};
+use crate::stage::Stage;
+
+/// Compares children of one kernel after everything; false if a key makes a difference.
+pub(crate) fn run(kernel: Kernel, protection: Protection) -> bool {
     let keys = [random_key(), random_key()];
     // In turns, so that nothing that only grows (process numbers, time) can tell the keys apart.
-    let start = || Watched::start(Task::Slots, kernel);
+    let start = || Watched::start(kernel, protection, ".".as_ref());
     let mut children = [(); 3].map(|()| [start(), start()]);
 
-    let mut compare = |step: fn(&mut Watched, &[u8; 16]) -> Vec<Region>| {
+    let mut compare = |step: &dyn Fn(&mut Watched, &[u8; 16]) -> Memory| {
         let step = |pair: &mut [Watched; 2]| {
             let [one, other] = pair;
-            [step(one, &keys[0]), step(other, &keys[1])]
+            [step(one, &keys[0]).open, step(other, &keys[1]).open]
         };
         dependent(&children.each_mut().map(step))
     };
-    let before = compare(|child, _| child.started());
-    let loaded = compare(Watched::loaded);
-    let dropped = compare(|child, _| child.dropped());
-    let planted = compare(Watched::planted);
-
-    // What told the children apart before they had a key (the processor that each started on) does
-    // not depend on it.
-    let [loaded, dropped, planted] = [loaded, dropped, planted].map(|places| &places - &before);
-    println!("{kernel}: while the key is loaded, comparison {}", describe(&loaded));
-    println!("{kernel}: after its drop, comparison {}", describe(&dropped));
-    println!("{kernel}: planted, comparison {}", describe(&planted));
-    // A key that was planted and makes no difference would mean that nothing is compared.
-    dropped.is_empty() && !planted.is_empty()
+    let before = compare(&|child, _| child.memory());
+    let mut passed = true;
+    for stage in STAGES {
+        // What told the children apart before they had a key (the processor that each started on)
+        // does not depend on it.
+        let places = &compare(&|child, key| child.after(stage, key)) - &before;
+        println!(
+            "{}: key {}: comparison finds {}",
+            kernel.name(),
+            stage.title(),
+            describe(&places)
+        );
+        passed &= match stage {
+            // One that makes no difference would mean that nothing is compared.
+            Stage::Plant => !places.is_empty(),
+            Stage::Load | Stage::Fill if protection == Protection::Wiped => true,
+            _ => places.is_empty(),
+        };
+    }
+    passed
 }
 
 /// The places that depend on the key, in regions that every child has.
@@ -64,9 +74,21 @@ fn dependent(memories: &[[Vec<Region>; 2]; 3]) -> BTreeSet<String> {
 fn describe(places: &BTreeSet<String>) -> String {
     let shown: Vec<_> = places.iter().take(SHOWN).map(|place| format!("\n    {place}")).collect();
     match places.len() {
-        0 => "finds nothing".into(),
-        bytes => format!("finds {bytes} bytes, first{}", shown.concat()),
+        0 => "nothing".into(),
+        bytes => format!("{bytes} bytes, first{}", shown.concat()),
     }
 }
+
+/// All but those after which a check value or a CVV is left, which depend on the key and belong to
+/// the caller.
+const STAGES: [Stage; 7] = [
+    Stage::Load,
+    Stage::Fill,
+    Stage::Drop,
+    Stage::Combine,
+    Stage::RefusedText,
+    Stage::RefusedPolicy,
+    Stage::Plant,
+];
 
 const SHOWN: usize = 4;

@@ -1,80 +1,69 @@
-//! Looks from outside for what a dropped key leaves in the memory of a process.
+//! Looks from outside for what a key leaves in the memory of a process.
 //!
-//! For every kernel a child process loads a key, computes and verifies, drops the key, and plants
-//! another key on purpose; after each step it waits while this process reads all of its memory
-//! through `/proc`. Two methods look at it:
+//! A child process loads a key, computes, drops it, is refused keys, panics with one alive, and
+//! plants another key on purpose; after each of it it waits while this process reads all of its
+//! memory through `/proc`, as root or as its parent. Three methods look at it:
 //!
-//! - a search for the key in every form of [`forms`];
-//! - a comparison of children with two keys, which needs no idea of the form: run without address
-//!   randomisation they differ in what depends on the key and in nothing else.
+//! - `stages`, for every kernel and every protection: a search for the key in every form of [`forms`]. Outside of secret
+//!   memory there must be none, after any stage;
+//! - `compare`, for every kernel: a comparison of children with two keys, which needs no idea of
+//!   the form: run without address randomisation they differ in what depends on the key and in
+//!   nothing else;
+//! - `dumps`, for every protection that this machine has: the same search in what `gcore` and the
+//!   system's own core files hold of a child with a key alive, its registers included.
 //!
-//! While the key is loaded hits are expected and shown; after its drop there must be none; and
-//! every form of the planted key must be found, or the search itself is broken. What the comparison
+//! Every form of the planted key must be found, or the search itself is broken. What the comparison
 //! finds counts in release builds only: without optimisation a kernel's frames are hundreds of
 //! kilobytes, which no call wipes, so a debug build is not one to load live keys into.
 //!
 //! To be run in debug and release builds:
 //! `cargo run -p check-memory-scan` and `cargo run --release -p check-memory-scan`.
+//! What this machine cannot show is skipped, which is said. With `CVV2_REQUIRE_TOOLS` set a tool
+//! that is not installed is a failure.
 
 mod child;
 mod compare;
+mod dumps;
+mod elf;
 mod forms;
 mod masks;
 mod process;
+mod sandbox;
 mod schedule;
 mod search;
+mod stage;
+mod stages;
 
 use std::process::ExitCode;
 
 use cvv2::Kernel;
-
-use crate::child::Task;
-use crate::process::Watched;
-use crate::search::Search;
+use cvv2::secret::Protection;
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
-    if let [task, kernel] = args.as_slice() {
-        child::run(Task::by_name(task).expect("only this program gives arguments"), kernel);
+    if let [kernel, protection] = args.as_slice() {
+        child::run(kernel, protection);
         return ExitCode::SUCCESS;
+    }
+    let strongest = Protection::strongest();
+    if strongest < Protection::MemfdSecret {
+        println!("SKIPPED: memfd_secret is not to be had here; keys are {strongest} memory");
     }
     let mut passed = true;
     for kernel in Kernel::all() {
-        passed &= search_one(kernel.name());
-        passed &= compare::run(kernel.name()) || cfg!(debug_assertions);
+        passed &= stages::run(kernel, strongest);
+        passed &= compare::run(kernel, strongest) || cfg!(debug_assertions);
     }
+    for protection in [Protection::Wiped, Protection::Locked, Protection::MemfdSecret] {
+        if protection > strongest {
+            continue;
+        }
+        if protection < strongest {
+            passed &= stages::run(Kernel::detect(), protection);
+        }
+        passed &= dumps::run(protection);
+    }
+    passed &= dumps::run_without();
     println!("{}", if passed { "passed" } else { "FAILED" });
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Searches a child of one kernel for every form of its keys; false if it fails.
-fn search_one(kernel: &str) -> bool {
-    let [key, other] = [process::random_key(), process::random_key()];
-    let [of_key, of_other] = [Search::new(&key), Search::new(&other)];
-    let mut child = Watched::start(Task::Everything, kernel);
-    child.started();
-
-    let loaded = of_key.hits(&child.loaded(&key));
-    println!("{kernel}: while the key is loaded, search {}", describe(&loaded));
-
-    let left = of_key.hits(&child.dropped());
-    println!("{kernel}: after its drop, search {}", describe(&left));
-
-    let controls = of_other.hits(&child.planted(&other));
-    let missed: Vec<_> = controls.iter().filter(|(_, places)| places.is_empty()).collect();
-    println!("{kernel}: planted, {} of {} forms", controls.len() - missed.len(), controls.len());
-    for (form, _) in &missed {
-        println!("    MISSED {form}");
-    }
-    left.iter().all(|(_, places)| places.is_empty()) && missed.is_empty()
-}
-
-/// How often each form was found, and where first.
-fn describe(hits: &[(&'static str, Vec<String>)]) -> String {
-    let found: Vec<_> = hits
-        .iter()
-        .filter_map(|(form, places)| Some((form, places.len(), places.first()?)))
-        .map(|(form, times, first)| format!("\n    {form}: {times} x, first in {first}"))
-        .collect();
-    if found.is_empty() { "finds nothing".into() } else { format!("finds{}", found.concat()) }
 }

@@ -6,6 +6,9 @@ use crate::forms::{self, Encoding};
 use crate::masks::{self, Runs};
 use crate::process::Region;
 
+/// Forms, each with the places where it was found.
+pub(crate) type Hits = Vec<(&'static str, Vec<String>)>;
+
 /// What is searched for.
 pub(crate) struct Search {
     forms: Vec<&'static str>,
@@ -40,7 +43,7 @@ impl Search {
     }
 
     /// Every form, with the places where it was found.
-    pub(crate) fn hits(&self, memory: &[Region]) -> Vec<(&'static str, Vec<String>)> {
+    pub(crate) fn hits(&self, memory: &[Region]) -> Hits {
         let mask_forms = masks::SIZES.map(forms::mask_form);
         let mut hits: Vec<_> =
             self.forms.iter().chain(&mask_forms).map(|form| (*form, Vec::new())).collect();
@@ -63,6 +66,21 @@ impl Search {
         }
         hits
     }
+}
+
+/// How often each form was found, and where first.
+pub(crate) fn describe(hits: &Hits) -> String {
+    let found: Vec<_> = hits
+        .iter()
+        .filter_map(|(form, places)| Some((form, places.len(), places.first()?)))
+        .map(|(form, times, first)| format!("\n    {form}: {times} x, first in {first}"))
+        .collect();
+    if found.is_empty() { "nothing".into() } else { found.concat() }
+}
+
+/// The forms that were not found.
+pub(crate) fn missed(hits: &Hits) -> Vec<&'static str> {
+    hits.iter().filter(|(_, places)| places.is_empty()).map(|(form, _)| *form).collect()
 }
 
 /// Bytes of the shortest window: a packed round key.
