@@ -25,11 +25,11 @@ use self::pages::{Mapping, Pages};
 
 /// How well the memory of a [`Secret`] is guarded, from the weakest to the strongest.
 ///
-/// | name | other processes | root, a debugger | core dump | swap | child after `fork` |
+/// | name | root, a debugger | core file | `gcore -a` | swap | child after `fork` |
 /// |---|---|---|---|---|---|
-/// | `wiped` | no | reads it | holds it | may hold it | has a copy |
-/// | `locked` | no | reads it | leaves it out | never | has nothing there |
-/// | `memfd_secret` | no | cannot read it | leaves it out | never | has nothing there |
+/// | `wiped` | reads it | holds it | holds it | may hold it | has a copy |
+/// | `locked` | reads it | leaves it out | holds it | never | has nothing there |
+/// | `memfd_secret` | cannot read it | leaves it out | leaves it out | never | has nothing there |
 ///
 /// No protection holds against code that runs in the process, and root can make it run there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,9 +39,9 @@ pub enum Protection {
     Wiped,
     /// Pages of its own, locked in memory and left out of core dumps.
     Locked,
-    /// The same, of a kind that the system itself has no address for: it cannot be read through
-    /// `/proc/PID/mem` or `ptrace`, nor handed to a system call. Linux 5.14, from 6.5 on by
-    /// default.
+    /// The same, of a kind that the system itself has no address for: what reads another process's
+    /// memory (`/proc/PID/mem`, `ptrace`, `process_vm_readv`) finds nothing there. Linux 5.14, from
+    /// 6.5 on by default; the machine does not hibernate meanwhile.
     MemfdSecret,
 }
 
