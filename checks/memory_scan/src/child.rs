@@ -5,6 +5,9 @@ use std::io::{self, Read, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::{process, str};
 
+use cvv2::key::{
+    Exportability, Kbpk, KbpkAlgorithm, KeyBlock, KeyBlockHeader, KeyBlockVersion, ModeOfUse,
+};
 use cvv2::secret::{self, Protection};
 use cvv2::{
     Component, CvkPair, Cvv, CvvLength, Expiry, ExpiryOrder, KcvMethod, Kernel, PackedCard, Pan,
@@ -34,6 +37,9 @@ pub(crate) fn run(kernel: &str, protection: &str) {
             Stage::Combine => combine(kernel),
             Stage::RefusedText => load_wrong_text(),
             Stage::RefusedPolicy => load_bad_parity(),
+            Stage::KeyBlock => take_out_of_key_blocks(kernel),
+            Stage::RefusedKeyBlock => take_out_of_changed_key_blocks(kernel),
+            Stage::ProtectionKey => protect(),
             Stage::Panic => panic_with_key(kernel),
             Stage::Plant => controls = plant(),
             Stage::ForbidCoreDumps => secret::forbid_core_dumps().expect("Linux can"),
@@ -91,6 +97,57 @@ fn load_bad_parity() {
     let refused = CvkPair::from_bytes(&key, ExpiryOrder::YyMm, Policy::Strict);
     key.zeroize();
     assert!(refused.is_err());
+}
+
+#[inline(never)]
+fn take_out_of_key_blocks(kernel: Kernel) {
+    let pair = load(kernel);
+    for (algorithm, version) in PROTECTIONS {
+        let kbpk = test_kbpk(algorithm);
+        let block = key_block(&pair, version, &kbpk);
+        let taken = CvkPair::from_key_block(&block, &kbpk, ExpiryOrder::YyMm);
+        fill(&taken.expect("the block is authentic").with_kernel(kernel));
+    }
+}
+
+#[inline(never)]
+fn take_out_of_changed_key_blocks(kernel: Kernel) {
+    let pair = load(kernel);
+    for (algorithm, version) in PROTECTIONS {
+        let kbpk = test_kbpk(algorithm);
+        let mut text = key_block(&pair, version, &kbpk).as_str().to_owned();
+        let last = text.pop().expect("a block has letters");
+        text.push(if last == '0' { '1' } else { '0' });
+        let block = KeyBlock::parse(&text).expect("it still is one to look at");
+        assert!(CvkPair::from_key_block(&block, &kbpk, ExpiryOrder::YyMm).is_err());
+    }
+}
+
+/// The parent's key is the protection key here, of either algorithm.
+#[inline(never)]
+fn protect() {
+    let mut key = receive_key();
+    let mut text = hex(&key);
+    key.zeroize();
+    let pair = CvkPair::from_hex(TEST_KEY, ExpiryOrder::YyMm, Policy::Strict).expect("a key");
+    for (algorithm, version) in PROTECTIONS {
+        let digits = str::from_utf8(&*text).expect("digits");
+        let kbpk = Kbpk::from_hex(algorithm, digits, Protection::Wiped).expect("a key");
+        let block = key_block(&pair, version, &kbpk);
+        let taken = CvkPair::from_key_block(&block, &kbpk, ExpiryOrder::YyMm);
+        assert!(taken.is_ok());
+    }
+    text.zeroize();
+}
+
+fn key_block(pair: &CvkPair, version: KeyBlockVersion, kbpk: &Kbpk) -> KeyBlock {
+    let header =
+        KeyBlockHeader::cvk(version, ModeOfUse::GenerateAndVerify, Exportability::Exportable);
+    pair.to_key_block(&header, kbpk, &[0x5A; 14]).expect("the key may go")
+}
+
+fn test_kbpk(algorithm: KbpkAlgorithm) -> Kbpk {
+    Kbpk::from_hex(algorithm, TEST_KBPK, Protection::Wiped).expect("a key")
 }
 
 #[inline(never)]
@@ -181,3 +238,10 @@ fn answer(letter: &[u8]) {
     let mut stdout = io::stdout().lock();
     stdout.write_all(letter).and_then(|()| stdout.flush()).expect("the parent reads");
 }
+
+const PROTECTIONS: [(KbpkAlgorithm, KeyBlockVersion); 2] =
+    [(KbpkAlgorithm::TdesDouble, KeyBlockVersion::B), (KbpkAlgorithm::Aes128, KeyBlockVersion::D)];
+
+/// Keys that the parent does not look for.
+const TEST_KEY: &str = "0123456789ABCDEFFEDCBA9876543210";
+const TEST_KBPK: &str = "89E88CF7931444F334BD7547FC3F380C";

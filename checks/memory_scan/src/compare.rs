@@ -79,8 +79,8 @@ fn describe(places: &BTreeSet<String>) -> String {
     }
 }
 
-/// All but those after which a check value or a CVV is left, which depend on the key and belong to
-/// the caller.
+/// All but those after which a check value, a CVV or a key block is left, which depend on the key and
+/// belong to the caller.
 const STAGES: [Stage; 7] = [
     Stage::Load,
     Stage::Fill,

@@ -1,5 +1,6 @@
 //! The forms in which a key may lie in memory.
 
+use crate::aes;
 use crate::masks;
 use crate::schedule::{Round, rounds};
 
@@ -32,6 +33,11 @@ pub(crate) fn encodings(key: &[u8; 16]) -> Vec<Encoding> {
     // Three alignments: a key need not be the start of what is encoded.
     for (form, skip) in [("base64", 0), ("base64, 1 byte on", 1), ("base64, 2 bytes on", 2)] {
         all.push(text(form, &base64(&key[skip..skip + 12])));
+    }
+    all.push(binary("inverted", key.iter().map(|byte| !byte).collect()));
+    for round_key in aes::round_keys(key) {
+        all.push(binary("AES round key", round_key.to_vec()));
+        all.push(binary("AES round key, byte-swapped by 4", swapped(&round_key, 4)));
     }
     for half in key.chunks_exact(8) {
         let half = half.try_into().expect("8 bytes");

@@ -21,6 +21,7 @@
 //! What this machine cannot show is skipped, which is said. With `CVV2_REQUIRE_TOOLS` set a tool
 //! that is not installed is a failure.
 
+mod aes;
 mod child;
 mod compare;
 mod dumps;

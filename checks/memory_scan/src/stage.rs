@@ -18,6 +18,12 @@ pub(crate) enum Stage {
     RefusedText,
     /// Loads a key that the policy refuses for one bit.
     RefusedPolicy,
+    /// Puts a key in key blocks, takes it out of them, and drops all.
+    KeyBlock,
+    /// Takes a key out of key blocks that somebody changed.
+    RefusedKeyBlock,
+    /// Makes and opens key blocks with a protection key, and drops all.
+    ProtectionKey,
     /// Panics and catches it while a key is alive that has computed.
     Panic,
     /// Writes a key to ordinary memory in every form.
@@ -41,8 +47,7 @@ impl Stage {
 
     /// Whether the child needs a key for it.
     pub(crate) fn takes_key(self) -> bool {
-        use Stage::{Combine, Load, Panic, Plant, RefusedPolicy, RefusedText};
-        matches!(self, Load | Combine | RefusedText | RefusedPolicy | Panic | Plant)
+        !matches!(self, Self::Fill | Self::Use | Self::Drop | Self::ForbidCoreDumps | Self::Abort)
     }
 
     /// What there is to see after it.
@@ -55,6 +60,9 @@ impl Stage {
             Self::Combine => "combined and dropped",
             Self::RefusedText => "refused for a character",
             Self::RefusedPolicy => "refused by policy",
+            Self::KeyBlock => "taken out of key blocks and dropped",
+            Self::RefusedKeyBlock => "refused in key blocks",
+            Self::ProtectionKey => "used for key blocks and dropped",
             Self::Panic => "alive in a panic",
             Self::Plant => "planted",
             Self::ForbidCoreDumps => "core dumps forbidden",
@@ -63,7 +71,7 @@ impl Stage {
     }
 }
 
-const ALL: [Stage; 11] = [
+const ALL: [Stage; 14] = [
     Stage::Load,
     Stage::Fill,
     Stage::Use,
@@ -71,6 +79,9 @@ const ALL: [Stage; 11] = [
     Stage::Combine,
     Stage::RefusedText,
     Stage::RefusedPolicy,
+    Stage::KeyBlock,
+    Stage::RefusedKeyBlock,
+    Stage::ProtectionKey,
     Stage::Panic,
     Stage::Plant,
     Stage::ForbidCoreDumps,

@@ -53,7 +53,7 @@ fn report(of_key: &Search, memory: &Memory) -> String {
     )
 }
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 11] = [
     Stage::Load,
     Stage::Fill,
     Stage::Use,
@@ -61,5 +61,8 @@ const STAGES: [Stage; 8] = [
     Stage::Combine,
     Stage::RefusedText,
     Stage::RefusedPolicy,
+    Stage::KeyBlock,
+    Stage::RefusedKeyBlock,
+    Stage::ProtectionKey,
     Stage::Panic,
 ];
