@@ -238,8 +238,11 @@ pub(crate) struct CardsAddArgs {
 /// Import cards from a CSV file
 ///
 /// Columns by header name, in any order: bank, pan, expiry (YYMM), and exid or contract_number or
-/// both; optional: status, sequence. A row that is wrong is refused with its number, field and
-/// reason, and the others go in.
+/// both; optional: status, sequence, plastic_status. A card with several plastics has several
+/// words in expiry, sequence and plastic_status. A row that is wrong is refused with its number,
+/// field and reason, and the others go in.
+///
+/// An import that was cut short goes on when it is run again with the same input.
 #[derive(Group)]
 pub(crate) struct CardsImportArgs {
     /// The file; `-` is standard input
@@ -247,9 +250,12 @@ pub(crate) struct CardsImportArgs {
     /// Write the refused rows to this new file: row, field and reason, never card data
     #[arg(long, value_name = "FILE")]
     pub(crate) refused: Option<PathBuf>,
-    /// Read and check everything, store nothing
+    /// Read and check every row, store nothing; identifiers of other cards are not found
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Forget an import of another file that was cut short
+    #[arg(long)]
+    pub(crate) anew: bool,
     /// The character between fields
     #[arg(long, default_value = ",", value_name = "CHAR", value_parser = delimiter)]
     pub(crate) delimiter: u8,

@@ -379,20 +379,22 @@ mod cards {
         assert_eq!(ran.code, 1, "{}", ran.err);
         let sum = ran.json();
         assert_eq!((&sum["added"], &sum["refused"]), (&3.into(), &6.into()), "{}", ran.err);
-        let report = fs::read_to_string(refused).unwrap();
+        let report = fs::read_to_string(&refused).unwrap();
         let starts: Vec<_> =
             report.lines().skip(1).map(|l| l.splitn(3, ',').take(2).collect::<Vec<_>>()).collect();
         for row in [
             ["4", "expiry"],
             ["5", "pan"],
-            ["6", "exid or contract_number"],
+            ["6", "contract_number"],
             ["7", "exid"],
             ["8", "status"],
-            ["9", "pan"],
+            ["9", "row"],
         ] {
             assert!(starts.iter().any(|start| start == &row), "{row:?} in {report}");
         }
         assert!(!report.contains("41234567890"), "no card data in the report");
+        let twice = store.cards(&words, "");
+        assert!(twice.code == 2 && twice.err.contains("refused.csv"), "{}", twice.err);
         assert!(!ran.err.contains("41234567890"), "nor on standard error");
         assert_eq!(store.cards(&["check"], "").out, "3 cards under 3 references, all sound\n");
 
@@ -414,6 +416,11 @@ mod cards {
             assert!(ran.code == 2, "{text:?}");
             assert!(ran.err.contains(told) || text.is_empty(), "{told}: {}", ran.err);
         }
+        let utf16: Vec<u8> = "bank,pan\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let file = store.directory.path().join("utf16.csv");
+        fs::write(&file, utf16).unwrap();
+        let ran = store.cards(&["import", file.to_str().unwrap()], "");
+        assert!(ran.code == 2 && ran.err.contains("save it as UTF-8"), "{}", ran.err);
         let text = "\u{FEFF}Bank;PAN;Expiry;EXID\nNIC;4123456789012345;2701;99984100148297467162\n";
         let ran = store.cards(&["import", "-", "--delimiter", ";"], text);
         assert_eq!(ran.code, 0, "{}", ran.err);

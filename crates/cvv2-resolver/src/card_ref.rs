@@ -63,11 +63,24 @@ impl CardRef {
     /// digits stay, the others become `X`. Anything else is given as it was sent.
     #[must_use]
     pub fn echo(&self) -> EchoText {
-        let mut shown = self.identifier().clone();
-        if self.is_pan() {
-            let masked = 6..shown.len() - 4;
-            shown.overwrite(masked, b'X');
+        if self.is_pan() { self.masked() } else { EchoText(self.identifier().clone()) }
+    }
+
+    /// As [`echo`](Self::echo), for a card of which the PAN is known: a contract number that is the
+    /// PAN is masked whether or not it passes the Luhn check, which many test PANs do not.
+    #[must_use]
+    pub fn echo_beside(&self, pan: &Pan) -> EchoText {
+        match Pan::parse(self.expose()) {
+            Ok(named) if named == *pan => self.masked(),
+            _ => self.echo(),
         }
+    }
+
+    /// The identifier of a PAN's length, without what must not be shown of a PAN.
+    fn masked(&self) -> EchoText {
+        let mut shown = self.identifier().clone();
+        let masked = 6..shown.len() - 4;
+        shown.overwrite(masked, b'X');
         EchoText(shown)
     }
 
@@ -187,6 +200,17 @@ mod tests {
         }
         let exid = Exid::parse("99984100148297467162", ExidForm::Strict).unwrap();
         assert_eq!(CardRef::from(exid).echo().as_str(), "99984100148297467162");
+    }
+
+    #[test]
+    fn a_contract_number_that_is_the_pan_is_masked_beside_it_even_if_luhn_fails() {
+        let [pan, other] = ["4123456789012345", "4123456789012346"].map(|p| Pan::parse(p).unwrap());
+        assert!(!pan.passes_luhn());
+        let reference = number(pan.expose());
+        assert_eq!(reference.echo_beside(&pan).as_str(), "412345XXXXXX2345");
+        assert_eq!(reference.echo_beside(&other), reference.echo());
+        assert_eq!(number("A-1").echo_beside(&pan).as_str(), "A-1");
+        assert_eq!(number("4111111111111111").echo_beside(&pan).as_str(), "411111XXXXXX1111");
     }
 
     #[test]

@@ -41,7 +41,8 @@ pub(crate) struct Card {
 
 /// Room for the bytes of one record or card after another; zeroized when dropped.
 pub(crate) struct Plain<const ROOM: usize> {
-    bytes: Zeroizing<[u8; ROOM]>,
+    /// Zeros from `len` on.
+    bytes: [u8; ROOM],
     len: usize,
 }
 
@@ -53,7 +54,7 @@ pub(crate) type CardBytes = Plain<CARD_LEN_MAX>;
 
 impl<const ROOM: usize> Plain<ROOM> {
     pub(crate) fn new() -> Self {
-        Self { bytes: Zeroizing::new([0; ROOM]), len: 0 }
+        Self { bytes: [0; ROOM], len: 0 }
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
@@ -91,7 +92,7 @@ impl<const ROOM: usize> Plain<ROOM> {
         }
     }
 
-    /// Zeros, which every place has that was not written since it was cleared.
+    /// Leaves zeros.
     fn skip_to(&mut self, len: usize) {
         self.len = len;
     }
@@ -108,6 +109,13 @@ impl<const ROOM: usize> Plain<ROOM> {
         self.push(expiry.year_of_century());
         self.push(expiry.month() << 4 | plastic.status().code());
         self.push(plastic.sequence());
+    }
+}
+
+impl<const ROOM: usize> Drop for Plain<ROOM> {
+    /// Only what was written: there is room for the longest card, and most are short.
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

@@ -51,7 +51,8 @@ pub(crate) fn run(
     })?;
 
     let masked = record.pan().masked();
-    let shown: Vec<_> = refs.iter().map(|r| (r.kind().name(), r.echo())).collect();
+    let shown: Vec<_> =
+        refs.iter().map(|r| (r.kind().name(), r.echo_beside(record.pan()))).collect();
     let text: Vec<_> = shown.iter().map(|(kind, echo)| format!("{kind} {echo}")).collect();
     let references: Vec<_> = shown
         .iter()
@@ -139,7 +140,7 @@ impl CardObject {
 }
 
 /// `active` if none is given.
-pub(super) fn status(name: Option<&str>) -> Result<CardStatus, cvv2_resolver::CardStatusError> {
+fn status(name: Option<&str>) -> Result<CardStatus, cvv2_resolver::CardStatusError> {
     name.map_or(Ok(CardStatus::Active), CardStatus::parse)
 }
 

@@ -6,15 +6,20 @@
 //! what was sealed for them when they were read. All others depend on the order of the file, as
 //! `put` does: they are put one by one, afterwards. That comes to the same, because a row that
 //! stands alone shares nothing with any other.
+//!
+//! Whether a reference that the store has is the card's own is not looked up for each: of a card
+//! that the store has, it is known which references it has, and the store has every one of them. So
+//! it is enough that the store has as many of a row's references as are the card's own.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use heed::RoTxn;
 
 use super::spool::{By, Sorted, Spool};
 use super::{PARTS, part_of};
+use crate::card_ref::CardRef;
 use crate::import::Claim;
 use crate::seal::{Sealer, Table};
 use crate::store::StoreError;
@@ -29,7 +34,7 @@ pub(super) struct Marks {
 impl Marks {
     /// No mark for any of the rows up to this number.
     fn none(rows: u64) -> Self {
-        let words = usize::try_from(rows / 64 + 1).expect("as many bits as fit into memory");
+        let words = usize::try_from(rows / 64 + 1).expect("a bit for each row fits into memory");
         Self { words: (0..words).map(|_| AtomicU64::new(0)).collect() }
     }
 
@@ -57,7 +62,13 @@ pub(super) fn mark(
     store: &Generation,
     sealer: &Sealer,
 ) -> Result<Marks, StoreError> {
-    let marks = Marks::none(rows);
+    let bytes = usize::try_from(rows + 1).expect("a byte for each row fits into memory");
+    let plan = Plan {
+        store,
+        sealer,
+        marks: Marks::none(rows),
+        own: (0..bytes).map(|_| AtomicU8::new(0)).collect(),
+    };
     let next = AtomicUsize::new(0);
     let work = || {
         let txn = store.env.read_txn()?;
@@ -66,8 +77,7 @@ pub(super) fn mark(
             if part >= PARTS {
                 return Ok::<_, StoreError>(());
             }
-            let sorted = Sorted::read(spool, part, By::Key)?;
-            mark_part(&sorted, part, store, &txn, sealer, &marks)?;
+            plan.compare(&Sorted::read(spool, part, By::Key)?, part, &txn)?;
         }
     };
     thread::scope(|scope| {
@@ -76,55 +86,73 @@ pub(super) fn mark(
         let there = other.join().expect("a thread that panics has nothing to tell");
         here.and(there)
     })?;
-    Ok(marks)
-}
-
-/// Marks among the claims of one part, which all rows with the same key are in.
-fn mark_part(
-    sorted: &Sorted,
-    part: usize,
-    store: &Generation,
-    txn: &RoTxn<'_>,
-    sealer: &Sealer,
-    marks: &Marks,
-) -> Result<(), StoreError> {
-    let (table, first_byte) = part_of(part);
-    let mut known = store.tables.rows(table).prefix_iter(txn, &[first_byte])?;
-    let mut known_row = known.next().transpose()?;
-    let mut claims = sorted.claims().peekable();
-    while let Some(claim) = claims.next() {
-        while claims.peek().is_some_and(|next| next.key == claim.key) {
-            let next = claims.next().expect("it was there a moment ago");
-            marks.set(claim.row);
-            marks.set(next.row);
-        }
-        while known_row.is_some_and(|(key, _)| key < &claim.key[..]) {
-            known_row = known.next().transpose()?;
-        }
-        if let Some((key, row)) = known_row
-            && key == claim.key
-            && !marks.has(claim.row)
-            && !takes_the_place_of(&claim, row, sealer)?
-        {
-            marks.set(claim.row);
+    for (row, left) in (0..).zip(&plan.own) {
+        if left.load(Ordering::Relaxed) != 0 {
+            plan.marks.set(row);
         }
     }
-    Ok(())
+    Ok(plan.marks)
 }
 
-/// Whether a claim may stand where `row` stands: of a card if it has all references that the card
-/// has, of a reference if it is the same card's.
-fn takes_the_place_of(claim: &Claim<'_>, row: &[u8], sealer: &Sealer) -> Result<bool, StoreError> {
-    let place = claim.place().ok_or(io::Error::from(io::ErrorKind::InvalidData))?;
-    let own = |_| unopened(sealer, claim.table, claim.sealed);
-    let stored = |_| unopened(sealer, claim.table, row);
-    if claim.table == Table::Cards {
-        let new = sealer.open_card(&place, claim.sealed).map_err(own)?;
-        let old = sealer.open_card(&place, row).map_err(stored)?;
-        Ok(old.refs.iter().all(|card| new.refs.contains(card)))
-    } else {
-        let new = sealer.open_record(&place, claim.sealed).map_err(own)?;
-        let old = sealer.open_record(&place, row).map_err(stored)?;
-        Ok(new.pan() == old.pan())
+struct Plan<'s> {
+    store: &'s Generation,
+    sealer: &'s Sealer,
+    marks: Marks,
+    /// For each row how many of its references are the card's own in the store, less those that the
+    /// store has: zero in the end, or it has one of another card's. At most 64 are added or taken
+    /// away, so that it goes round without harm.
+    own: Vec<AtomicU8>,
+}
+
+impl Plan<'_> {
+    /// Marks what the claims of one part show: all claims with the same key are in the same part.
+    fn compare(&self, sorted: &Sorted, part: usize, txn: &RoTxn<'_>) -> Result<(), StoreError> {
+        let (table, first_byte) = part_of(part);
+        let mut known = self.store.tables.rows(table).prefix_iter(txn, &[first_byte])?;
+        let mut known_row = known.next().transpose()?;
+        let mut claims = sorted.claims().peekable();
+        while let Some(claim) = claims.next() {
+            while claims.peek().is_some_and(|next| next.key == claim.key) {
+                let next = claims.next().expect("it was there a moment ago");
+                self.marks.set(claim.row);
+                self.marks.set(next.row);
+            }
+            while known_row.is_some_and(|(key, _)| key < &claim.key[..]) {
+                known_row = known.next().transpose()?;
+            }
+            if let Some((key, row)) = known_row
+                && key == claim.key
+                && !self.marks.has(claim.row)
+            {
+                self.compare_with_store(&claim, row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a claim means to the row that stands in its place.
+    fn compare_with_store(&self, claim: &Claim<'_>, row: &[u8]) -> Result<(), StoreError> {
+        let own = usize::try_from(claim.row).expect("a row of the file");
+        if claim.table == Table::References {
+            self.own[own].fetch_sub(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        let [new, old] = [self.refs(claim, claim.sealed)?, self.refs(claim, row)?];
+        if old.iter().all(|card| new.contains(card)) {
+            let count = u8::try_from(old.len()).expect("at most 64");
+            self.own[own].fetch_add(count, Ordering::Relaxed);
+        } else {
+            self.marks.set(claim.row);
+        }
+        Ok(())
+    }
+
+    /// The references of a card that is sealed for the place of `claim`.
+    fn refs(&self, claim: &Claim<'_>, row: &[u8]) -> Result<Vec<CardRef>, StoreError> {
+        let place = claim.place().ok_or(io::Error::from(io::ErrorKind::InvalidData))?;
+        match self.sealer.open_card(&place, row) {
+            Ok(card) => Ok(card.refs),
+            Err(_) => Err(unopened(self.sealer, claim.table, row)),
+        }
     }
 }
