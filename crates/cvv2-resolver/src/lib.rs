@@ -71,6 +71,6 @@ pub use import::{
 pub use record::{CardRecord, CardStatus, CardStatusError, Plastic, RecordError};
 pub use seal::{KeyId, KeyVersion, StoreKey, StoreKeys, StoreKeysError};
 pub use store::{
-    CardStore, CardVisitor, CheckReport, EmbeddedStore, MemoryStore, NewCard, PutOutcome,
+    CardStore, CardVisitor, CheckReport, EmbeddedStore, MemoryStore, NewCard, PutOutcome, Resealed,
     StoreError,
 };

@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-pub use embedded::EmbeddedStore;
+pub use embedded::{EmbeddedStore, Resealed};
 pub use memory::MemoryStore;
 
 use crate::bank::BankId;
@@ -191,6 +191,13 @@ pub enum StoreError {
     ReadOnly,
     /// An import or a rotation is under way.
     Busy,
+    /// A sealing key is not newer than all that the store has had.
+    NotNewer {
+        /// The version of the store's current key.
+        current: KeyVersion,
+        /// The version that was given.
+        given: KeyVersion,
+    },
     /// Others than the owner have access to the store.
     Exposed {
         /// The directory or file.
@@ -269,6 +276,11 @@ impl fmt::Display for StoreError {
             Self::ReadOnly => f.write_str("the card store is open for reading only"),
             Self::Busy => f.write_str(
                 "an import or a rotation is under way in this card store; wait until it is done",
+            ),
+            Self::NotNewer { current, given } => write!(
+                f,
+                "the card store's current sealing key has version {current}; the next one cannot \
+                 have version {given}, but any that is higher"
             ),
             Self::Exposed { path, mode } => write!(
                 f,

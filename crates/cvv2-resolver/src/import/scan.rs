@@ -6,8 +6,10 @@ use std::thread;
 
 use super::csv::{Block, Blocks, Position};
 use super::{Claim, Columns, Flaw, ImportError, RowCard};
-use crate::card_ref::ExidForm;
+use crate::bank::BankId;
+use crate::card_ref::{CardRef, ExidForm};
 use crate::encoding::{CardBytes, RecordBytes};
+use crate::record::CardRecord;
 use crate::seal::{Nonces, Sealer};
 use crate::store::StoreError;
 
@@ -83,23 +85,28 @@ fn seal_all(
     form: ExidForm,
     sealer: &Sealer,
 ) {
-    let mut worker = Worker { sealer, card: CardBytes::new(), record: RecordBytes::new() };
+    let mut sealing = Sealing::new(sealer);
     for block in blocks {
-        if sealed.send(worker.seal(block, columns, form)).is_err() {
+        if sealed.send(sealing.block(block, columns, form)).is_err() {
             // Nobody wants it: the import has failed elsewhere.
             break;
         }
     }
 }
 
-struct Worker<'s> {
+/// Makes claims of cards, in room that is used again and again.
+pub(crate) struct Sealing<'s> {
     sealer: &'s Sealer,
     card: CardBytes,
     record: RecordBytes,
 }
 
-impl Worker<'_> {
-    fn seal(&mut self, block: Block, columns: &Columns, form: ExidForm) -> Sealed {
+impl<'s> Sealing<'s> {
+    pub(crate) fn new(sealer: &'s Sealer) -> Self {
+        Self { sealer, card: CardBytes::new(), record: RecordBytes::new() }
+    }
+
+    fn block(&mut self, block: Block, columns: &Columns, form: ExidForm) -> Sealed {
         let mut sealed = SealedBlock {
             claims: Vec::with_capacity(CLAIMS_BYTES),
             cards: 0,
@@ -113,7 +120,9 @@ impl Worker<'_> {
             Ok(card) => {
                 sealed.cards += 1;
                 if failure.is_ok() {
-                    failure = self.claim(row, &card, &mut sealed.claims, &mut nonces);
+                    let RowCard { bank, record, refs } = &card;
+                    let into = &mut sealed.claims;
+                    failure = self.claim(row, bank, record, refs, into, &mut nonces);
                 }
             }
             Err(flaw) => sealed.refusals.push((row, flaw)),
@@ -122,10 +131,13 @@ impl Worker<'_> {
         failure.map(|()| sealed)
     }
 
-    fn claim(
+    /// Writes the claims of a card, its own and one for each reference, behind what is in `into`.
+    pub(crate) fn claim(
         &mut self,
         row: u64,
-        RowCard { bank, record, refs }: &RowCard,
+        bank: &BankId,
+        record: &CardRecord,
+        refs: &[CardRef],
         into: &mut Vec<u8>,
         nonces: &mut Nonces,
     ) -> Result<(), getrandom::Error> {

@@ -1,6 +1,6 @@
 //! What the rows of a store hold: sealed records and sealed cards.
 
-use super::{Nonces, Place, SEAL_LEN, Sealer, Unopened};
+use super::{NONCE_LEN, Nonces, Place, SEAL_LEN, Sealer, Unopened};
 use crate::card_ref::CardRef;
 use crate::encoding::{Card, CardBytes, Plain, RecordBytes};
 use crate::record::CardRecord;
@@ -31,6 +31,18 @@ impl Sealer {
         let mut bytes = CardBytes::new();
         bytes.write(record, refs);
         Ok(self.seal(place, &nonces.next()?, bytes.as_slice()))
+    }
+
+    /// Seals a row again under the current key, whatever it holds.
+    pub(crate) fn reseal(
+        &self,
+        place: &Place,
+        row: &[u8],
+        nonce: &[u8; NONCE_LEN],
+    ) -> Result<Vec<u8>, Unopened> {
+        let mut bytes = CardBytes::new();
+        self.open_into(place, row, &mut bytes)?;
+        Ok(self.seal(place, nonce, bytes.as_slice()))
     }
 
     fn open_into<const ROOM: usize>(

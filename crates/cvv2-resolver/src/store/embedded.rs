@@ -3,12 +3,14 @@
 mod bulk;
 mod directory;
 mod generation;
+mod rotation;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod writing;
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
@@ -16,6 +18,7 @@ use heed::RoTxn;
 
 use self::directory::WriterLock;
 use self::generation::{Access, Generation};
+pub use self::rotation::Resealed;
 use self::writing::{Turns, unopened};
 use super::{CardStore, CardVisitor, CheckReport, NewCard, PutOutcome, StoreError};
 use crate::bank::BankId;
@@ -200,6 +203,9 @@ impl EmbeddedStore {
 
     /// Begins what takes long and changes every row, unless something of the kind is under way.
     fn begin_upkeep(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
+        if self.writer.is_none() {
+            return Err(StoreError::ReadOnly);
+        }
         match self.upkeep.try_lock() {
             Ok(guard) => Ok(guard),
             Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
@@ -230,6 +236,25 @@ impl EmbeddedStore {
             }
         }
         Ok(present)
+    }
+
+    /// Shows every card to `visit`, until that breaks off or fails.
+    fn try_each_card(
+        &self,
+        mut visit: impl FnMut(&BankId, &Card) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.read(|generation, txn| {
+            for row in generation.tables.cards.iter(txn)? {
+                let (key, row) = row?;
+                let (bank, card) = self
+                    .card_of_row(key, row)
+                    .ok_or_else(|| unopened(&self.sealer, Table::Cards, row))?;
+                if visit(&bank, &card)?.is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// The card of a row, if it opens and stands where it belongs.
@@ -267,18 +292,7 @@ impl CardStore for EmbeddedStore {
 
     /// `visit` must not ask the same store: the thread is reading already.
     fn each_card(&self, visit: &mut CardVisitor<'_>) -> Result<(), StoreError> {
-        self.read(|generation, txn| {
-            for row in generation.tables.cards.iter(txn)? {
-                let (key, row) = row?;
-                let (bank, card) = self
-                    .card_of_row(key, row)
-                    .ok_or_else(|| unopened(&self.sealer, Table::Cards, row))?;
-                if visit(&bank, &card.refs, &card.record).is_break() {
-                    break;
-                }
-            }
-            Ok(())
-        })
+        self.try_each_card(|bank, card| Ok(visit(bank, &card.refs, &card.record)))
     }
 
     fn check(&self) -> Result<CheckReport, StoreError> {

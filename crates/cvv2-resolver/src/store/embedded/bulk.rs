@@ -49,9 +49,6 @@ impl CardImport for EmbeddedStore {
         options: &ImportOptions,
         watcher: &mut dyn ImportWatcher,
     ) -> Result<ImportSummary, ImportError> {
-        if self.writer.is_none() {
-            return Err(StoreError::ReadOnly.into());
-        }
         let _upkeep = self.begin_upkeep()?;
         let (mut blocks, columns) = start(input, options)?;
         let mut import = Import::begin(self, &mut blocks, options)?;
@@ -77,6 +74,16 @@ fn part_of(part: usize) -> (Table, u8) {
 fn part_for(claim: &Claim<'_>) -> usize {
     let first = if claim.table == Table::Cards { 0 } else { PARTS / 2 };
     first + usize::from(claim.key[0])
+}
+
+/// Adds each claim to its part.
+pub(super) fn deal_out(claims: &[u8], spool: &mut Spool) -> io::Result<()> {
+    let mut rest = claims;
+    while let Some((claim, behind)) = Claim::split_first(rest) {
+        spool.push(part_for(&claim), &rest[..claim.len()])?;
+        rest = behind;
+    }
+    Ok(())
 }
 
 /// A store of which an import has fewer cards than this part gets no new generation.
@@ -123,8 +130,7 @@ impl<'s> Import<'s> {
                 return Err(ImportError::Unfinished { is_storing: storing.is_some() });
             }
         } else {
-            directory::remove_import(&store.directory).map_err(StoreError::from)?;
-            directory::make(&directory::import(&store.directory)).map_err(StoreError::from)?;
+            store.new_import_directory()?;
         }
         let progress = known.unwrap_or_else(|| new.at(blocks.position()));
         let spool = Spool::open(&store.import_file(SPOOL), PARTS, progress.spool_len);
@@ -172,11 +178,7 @@ impl<'s> Import<'s> {
 
     /// Deals out the claims of a block, and notes its rows that are no cards.
     fn take(&mut self, block: &SealedBlock) -> io::Result<()> {
-        let mut rest = &block.claims[..];
-        while let Some((claim, behind)) = Claim::split_first(rest) {
-            self.spool.push(part_for(&claim), &rest[..claim.len()])?;
-            rest = behind;
-        }
+        deal_out(&block.claims, &mut self.spool)?;
         for (row, flaw) in &block.refusals {
             self.unread.note(*row, *flaw)?;
         }
@@ -360,6 +362,36 @@ impl EmbeddedStore {
     /// How far an import is that is not finished.
     fn import_progress(&self) -> Result<Option<Progress>, StoreError> {
         self.read(|generation, txn| Ok(generation.tables.import(txn)?.and_then(Progress::read)))
+    }
+
+    fn new_import_directory(&self) -> Result<(), StoreError> {
+        directory::remove_import(&self.directory)?;
+        Ok(directory::make(&directory::import(&self.directory))?)
+    }
+
+    /// Room for the claims of cards that are copied into this store.
+    pub(super) fn new_spool(&self) -> Result<Spool, StoreError> {
+        self.new_import_directory()?;
+        Ok(Spool::open(&self.import_file(SPOOL), PARTS, 0)?)
+    }
+
+    /// Stores all claims of a spool: cards that have nothing to do with each other, in a store that
+    /// has none.
+    pub(super) fn merge_copied(
+        &self,
+        spool: &Spool,
+        cards: u64,
+        seals: u64,
+    ) -> Result<(), StoreError> {
+        let _turn = self.turns.take();
+        let old = self.generation();
+        let all = Marks::none(cards);
+        let (new, _) = merge(&self.directory, &old, spool, &all, &self.sealer, &mut |_| {})?;
+        let mut txn = new.env.write_txn()?;
+        new.tables.count_seals(&mut txn, self.sealer.current(), seals.cast_signed())?;
+        txn.commit()?;
+        self.succeed(&old, new)?;
+        Ok(directory::remove_import(&self.directory)?)
     }
 
     fn forget_import(&self) -> Result<(), StoreError> {

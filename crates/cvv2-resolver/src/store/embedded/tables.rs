@@ -3,6 +3,7 @@
 use heed::types::Bytes;
 use heed::{CommitToken, Database, DatabaseOpener, OnCommit, RoTxn, RwTxn};
 
+use super::rotation::Position;
 use crate::seal::{
     FORMAT, KeyId, KeyVersion, Nonces, SEAL_LEN, SEALS_MAX, Sealer, Table, Unopened,
 };
@@ -28,6 +29,8 @@ const META_SEALS: &[u8] = b"seals ";
 
 /// How far an import is, where one is not finished.
 const META_IMPORT: &[u8] = b"import";
+/// How far sealing again is, where it is not done.
+const META_RESEAL: &[u8] = b"reseal";
 /// The number of the generation that came after this one, where one did.
 const META_SUCCESSOR: &[u8] = b"successor";
 
@@ -151,6 +154,28 @@ impl<'t> Tables<'t> {
         self.meta.delete(txn, META_IMPORT)
     }
 
+    /// How far sealing again is, where it is not done.
+    pub(super) fn reseal(&self, txn: &RoTxn<'_>) -> Result<Option<Position>, StoreError> {
+        let row = self.meta.get(txn, META_RESEAL)?;
+        row.map(|row| row.try_into().map_err(|_| DAMAGED)).transpose()
+    }
+
+    pub(super) fn set_reseal(&self, txn: &mut RwTxn<'_>, position: &Position) -> heed::Result<()> {
+        self.meta.put(txn, META_RESEAL, position)
+    }
+
+    /// Forgets all sealing keys but the current one: no row is sealed under another.
+    pub(super) fn retire_other_keys(&self, txn: &mut RwTxn<'_>) -> Result<(), StoreError> {
+        let mut live = self.live_keys(txn)?;
+        let current = live.current;
+        for key in live.sealing.extract_if(.., |key| key.version != current) {
+            self.meta.delete(txn, &seals_key(key.version))?;
+        }
+        self.meta.put(txn, META_KEYS, &live.to_bytes())?;
+        self.meta.delete(txn, META_RESEAL)?;
+        Ok(())
+    }
+
     /// The rows of a table.
     pub(super) fn rows(&self, table: Table) -> Rows<'t> {
         match table {
@@ -196,7 +221,7 @@ impl<'t> Tables<'t> {
 /// The keys that rows of the store may be sealed under, as `meta` has them.
 pub(super) struct LiveKeys {
     index: KeyId,
-    current: KeyVersion,
+    pub(super) current: KeyVersion,
     sealing: Vec<LiveKey>,
 }
 

@@ -33,7 +33,7 @@ pub(super) struct Marks {
 
 impl Marks {
     /// No mark for any of the rows up to this number.
-    fn none(rows: u64) -> Self {
+    pub(super) fn none(rows: u64) -> Self {
         let words = usize::try_from(rows / 64 + 1).expect("a bit for each row fits into memory");
         Self { words: (0..words).map(|_| AtomicU64::new(0)).collect() }
     }

@@ -17,7 +17,7 @@ use std::path::Path;
 use crate::import::Claim;
 
 /// A file of claims in parts.
-pub(super) struct Spool {
+pub(in super::super) struct Spool {
     file: File,
     len: u64,
     /// For each part, what is not written yet, behind room for the head of its chunk.
@@ -89,7 +89,7 @@ impl Spool {
     }
 
     /// Hands everything to the file, and says how long it is then.
-    pub(super) fn flush(&mut self) -> io::Result<u64> {
+    pub(in super::super) fn flush(&mut self) -> io::Result<u64> {
         for part in 0..self.parts() {
             self.write(part)?;
         }
