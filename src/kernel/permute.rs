@@ -255,5 +255,6 @@ static FETCHED: Fetched = Fetched {
 };
 
 const fn eightfold(byte: u8) -> u64 {
-    byte as u64 * 0x0101_0101_0101_0101
+    // A product would be checked for overflow in debug builds, by a branch on the byte.
+    u64::from_ne_bytes([byte; 8])
 }
