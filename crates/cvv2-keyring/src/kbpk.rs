@@ -22,6 +22,7 @@
 //!
 //! [`KbpkAlgorithm`]: cvv2::key::KbpkAlgorithm
 
+mod components;
 mod credential;
 mod custodians;
 mod environment;
@@ -31,6 +32,7 @@ mod form;
 mod pkcs11;
 mod source;
 
+pub use components::create_of_components;
 pub use custodians::KbpkAssembly;
 pub use error::KbpkSourceError;
 pub use form::FormError;

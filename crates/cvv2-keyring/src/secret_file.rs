@@ -83,7 +83,7 @@ impl SecretFileError {
         &self.fault
     }
 
-    fn new(path: &Path, fault: SecretFileFault) -> Self {
+    pub(crate) fn new(path: &Path, fault: SecretFileFault) -> Self {
         Self { path: path.to_owned(), fault }
     }
 }
