@@ -56,6 +56,16 @@ impl BinRange {
         self.leading().contains(&leading(pan))
     }
 
+    /// The shortest range of all cards with these [`leading`] digits.
+    pub(crate) fn of_leading(leading: &RangeInclusive<u64>) -> Self {
+        let (mut first, mut last) = (*leading.start(), *leading.end());
+        let mut digits = LEADING_DIGITS;
+        while digits > SHORTEST && first % 10 == 0 && last % 10 == 9 {
+            (first, last, digits) = (first / 10, last / 10, digits - 1);
+        }
+        Self { digits, first, last }
+    }
+
     /// The range as [`leading`] digits.
     pub(crate) fn leading(&self) -> RangeInclusive<u64> {
         let unit = 10_u64.pow(LEADING_DIGITS - self.digits);
@@ -120,6 +130,7 @@ fn number(digits: &str) -> Result<u64, BinRangeError> {
 }
 
 const LEADING_DIGITS: u32 = 12;
+const SHORTEST: u32 = 6;
 
 #[cfg(test)]
 mod tests {
@@ -152,6 +163,16 @@ mod tests {
         ] {
             assert_eq!(BinRange::parse(text).unwrap_err(), error, "{text}");
         }
+    }
+
+    #[test]
+    fn a_range_is_written_as_short_as_it_can_be() {
+        for text in ["412345", "41234567", "400000-400099", "412345678901", "41234500-41234589"] {
+            let range = BinRange::parse(text).unwrap();
+            assert_eq!(BinRange::of_leading(&range.leading()).to_string(), text);
+        }
+        let longer = BinRange::parse("40000000-40009999").unwrap();
+        assert_eq!(BinRange::of_leading(&longer.leading()).to_string(), "400000-400099");
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! The keyring in memory: every key checked and opened, and which of them is for a card.
 
+mod overview;
+
+pub use overview::InForce;
+
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::Path;

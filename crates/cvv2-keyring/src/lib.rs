@@ -162,7 +162,7 @@ pub use entry::KeyEntry;
 pub use error::{ChangeError, KeyringError};
 pub use file::FILE_BYTES_MAX;
 pub use file_error::{FileError, FileFault};
-pub use keyring::{Chosen, Keyring, NoCvk, VerifyError};
+pub use keyring::{Chosen, InForce, Keyring, NoCvk, VerifyError};
 pub use kind::Kind;
 pub use load_error::{LoadCause, LoadError};
 pub use month::Month;

@@ -20,6 +20,9 @@ pub struct Month {
 }
 
 impl Month {
+    /// Before every other month.
+    pub(crate) const MIN: Self = Self { year: i32::MIN, month: 1 };
+
     /// Reads `YYYY-MM`; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -4,6 +4,8 @@
 //! cards have the same keys, so a lookup is one binary search. It branches on the leading digits of
 //! the PAN as far as the keyring tells them apart: on the BIN, which is no secret.
 
+use std::ops::RangeInclusive;
+
 use crate::bin_range::BinRange;
 use crate::rules::Chains;
 
@@ -54,6 +56,15 @@ impl Routes {
         };
         let (first, count) = self.sections[section];
         &self.keys[first as usize..][..count as usize]
+    }
+
+    /// Every section of the number space with its keys, the newest first.
+    pub(crate) fn sections(&self) -> impl Iterator<Item = (RangeInclusive<u64>, &[u32])> {
+        // The last section has no end and no keys.
+        self.starts.windows(2).zip(&self.sections).map(|(bounds, (first, count))| {
+            let keys = &self.keys[*first as usize..][..*count as usize];
+            (bounds[0]..=bounds[1] - 1, keys)
+        })
     }
 
     fn push(&mut self, start: u64, keys: &[u32]) {
