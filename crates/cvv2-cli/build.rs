@@ -5,7 +5,7 @@
 use std::env;
 
 /// Programs, and the `cfg` that says they are there.
-const PROGRAMS: [(&str, &str); 1] = [("openssl", "has_openssl")];
+const PROGRAMS: [(&str, &str); 2] = [("openssl", "has_openssl"), ("setsid", "has_setsid")];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -2,9 +2,17 @@
 #![allow(clippy::doc_markdown, reason = "these comments are the help text that people read")]
 #![allow(clippy::doc_link_with_quotes, reason = "these comments are the help text")]
 
+mod key;
+
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::key::{
+    CeremonyArgs, CeremonyCommand, CvkCeremonyArgs, EntryArgs, ExportArgs, ImportArgs, InitArgs,
+    KbpkCeremonyArgs, KeyArgs, KeyCommand, ListArgs, RecordArgs, RotateArgs, SetArgs, SourceArgs,
+    UseArgs,
+};
 
 /// Card verification values (CVV, CVV2, iCVV): compute, verify, answer Get CVV2 requests.
 ///
@@ -28,8 +36,16 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     Generate(GenerateArgs),
     Get(GetArgs),
+    Key(KeyArgs),
     Vectors(VectorsArgs),
     Verify(VerifyArgs),
+}
+
+impl Command {
+    /// Whether there will be keys or cards in memory.
+    pub(crate) fn touches_secrets(&self) -> bool {
+        !matches!(self, Self::Bench(_) | Self::Vectors(_))
+    }
 }
 
 /// Measure every kernel of this machine, beside the table-driven reference in the same run
@@ -69,13 +85,13 @@ pub(crate) struct GetArgs {
 
 /// Compute the value of one card
 ///
-/// With a test key the card may be given on the command line. With a live key (`--key-file`) it is
-/// asked for at a hidden prompt or read from standard input as one JSON object, because command
+/// With a test key the card may be given on the command line. With a live key, one of a keyring, it
+/// is asked for at a hidden prompt or read from standard input as one JSON object, because command
 /// lines are visible to other users: {"pan": "…", "expiry": "YYMM", "service_code": "…"}.
 #[derive(Group)]
 pub(crate) struct GenerateArgs {
     #[command(flatten)]
-    pub(crate) key: KeyArgs,
+    pub(crate) key: CvkArgs,
     #[command(flatten)]
     pub(crate) card: CardArgs,
     /// Number of digits, 1 to 5
@@ -89,7 +105,7 @@ pub(crate) struct GenerateArgs {
 #[derive(Group)]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
-    pub(crate) key: KeyArgs,
+    pub(crate) key: CvkArgs,
     #[command(flatten)]
     pub(crate) card: CardArgs,
     /// The value to verify, three digits; test keys only
@@ -99,11 +115,11 @@ pub(crate) struct VerifyArgs {
 
 /// Show every step of one calculation under a test key
 ///
-/// For people who learn or audit. Live keys are refused.
+/// For people who learn or audit. Keys of a keyring are refused.
 #[derive(Group)]
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
-    pub(crate) key: KeyArgs,
+    pub(crate) key: CvkArgs,
     #[command(flatten)]
     pub(crate) card: CardArgs,
     /// Number of digits, 1 to 5
@@ -111,26 +127,41 @@ pub(crate) struct ExplainArgs {
     pub(crate) digits: u8,
 }
 
-/// The CVK pair.
+/// The CVK pair: a test key and its order, or a key of a keyring.
 #[derive(Group)]
-pub(crate) struct KeyArgs {
+pub(crate) struct CvkArgs {
+    /// A published test key: 32 hexadecimal digits; never a live key
+    #[arg(long, value_name = "HEX", requires = "expiry_order", conflicts_with = "key")]
+    pub(crate) test_key: Option<String>,
+    /// The order in which the expiry enters the calculation with a test key; a keyring knows it
+    #[arg(
+        long,
+        value_name = "ORDER",
+        value_enum,
+        ignore_case = true,
+        requires = "test_key",
+        conflicts_with = "key"
+    )]
+    pub(crate) expiry_order: Option<Order>,
+    /// The live key of this name, whatever its dates say
+    #[arg(long, value_name = "NAME", required_unless_present = "test_key")]
+    pub(crate) key: Option<String>,
     #[command(flatten)]
-    pub(crate) source: KeySource,
-    /// The order in which the expiry enters the calculation; it belongs to the key
-    #[arg(long, value_name = "ORDER", value_enum, ignore_case = true)]
-    pub(crate) expiry_order: Order,
+    pub(crate) keyring: KeyringArgs,
 }
 
-/// Where its bytes come from.
+/// Which keyring, and what opens it.
 #[derive(Group)]
-#[group(required = true, multiple = false)]
-pub(crate) struct KeySource {
-    /// A published test key: 32 hexadecimal digits; never a live key
-    #[arg(long, value_name = "HEX")]
-    pub(crate) test_key: Option<String>,
-    /// A file of mode 0600 that holds a live CVK pair: 32 hexadecimal digits
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key_file: Option<PathBuf>,
+pub(crate) struct KeyringArgs {
+    /// The keyring's file
+    #[arg(long, value_name = "FILE", global = true, help_heading = KEYRING)]
+    pub(crate) keyring: Option<PathBuf>,
+    /// The file of mode 0600 that holds the keyring's KBPK
+    #[arg(long, value_name = "FILE", global = true, help_heading = KEYRING)]
+    pub(crate) kbpk_file: Option<PathBuf>,
+    /// Take the keyring and the source of its KBPK from this configuration instead
+    #[arg(long, value_name = "FILE", global = true, help_heading = KEYRING, conflicts_with_all = ["keyring", "kbpk_file"])]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// Which card, and which of its values.
@@ -168,6 +199,16 @@ pub(crate) enum Order {
     Yymm,
     /// Month, then year
     Mmyy,
+}
+
+impl From<Kind> for cvv2_keyring::Kind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Cvv => Self::Cvv,
+            Kind::Cvv2 => Self::Cvv2,
+            Kind::Icvv => Self::Icvv,
+        }
+    }
 }
 
 impl From<Order> for cvv2::ExpiryOrder {
@@ -282,6 +323,9 @@ pub(crate) struct ReferenceArgs {
     #[arg(long)]
     pub(crate) contract_number: Option<String>,
 }
+
+/// The heading of the options that name a keyring.
+const KEYRING: &str = "The keyring";
 
 fn rounds(text: &str) -> Result<usize, String> {
     match text.parse() {

@@ -3,38 +3,43 @@
 use std::fmt::{self, Display};
 
 use cvv2::hazmat::Steps;
-use cvv2::{CvkPair, CvvLength, KcvMethod, Policy, Verdict};
+use cvv2::{ComputeError, CvkPair, CvvLength, KcvMethod, Policy, Verdict};
 use serde::{Serialize, Serializer};
 
 use crate::args::{ExplainArgs, GenerateArgs, Kind, VerifyArgs};
+use crate::cvk::Cvk;
 use crate::failure::{Answer, Failure};
 use crate::input::{self, Card};
 use crate::print::Print;
 
 /// Computes the value of one card.
 pub(crate) fn generate(args: GenerateArgs, print: Print) -> Result<Answer, Failure> {
-    let key = input::cvk_pair(&args.key)?;
-    let kind = args.card.kind;
-    let card = input::card(&key, args.card, None, false)?;
+    let cvk = Cvk::of(&args.key)?;
+    cvk.may_generate()?;
+    let (key, kind) = (&*cvk.pair, args.card.kind);
+    let card = input::card(key, args.card, None, false)?;
+    cvk.is_for(kind.into(), &card.pan)?;
     let packed = key.pack(&card.pan, &card.expiry, &card.service_code);
-    let cvv = key.generate(&packed, length(args.digits)).map_err(Failure::system)?;
+    let cvv = key.generate(&packed, length(args.digits)).map_err(refusal)?;
     let text = cvv.expose();
     print.answer(
         text.as_str(),
-        &Generated { kind: name(kind), cvv: text.as_str(), kcv: CheckValue(&key) },
+        &Generated { kind: name(kind), cvv: text.as_str(), kcv: CheckValue(key) },
     )?;
     Ok(Answer::Done)
 }
 
 /// Verifies the value of one card.
 pub(crate) fn verify(args: VerifyArgs, print: Print) -> Result<Answer, Failure> {
-    let key = input::cvk_pair(&args.key)?;
-    let kind = args.card.kind;
-    let Card { pan, expiry, service_code, typed } = input::card(&key, args.card, args.cvv, true)?;
+    let cvk = Cvk::of(&args.key)?;
+    let (key, kind) = (&*cvk.pair, args.card.kind);
+    let Card { pan, expiry, service_code, typed } = input::card(key, args.card, args.cvv, true)?;
+    cvk.is_for(kind.into(), &pan)?;
     let typed = typed.expect("required above");
     let verdict = key.verify_cvv(&pan, &expiry, &service_code, typed.as_str()).map_err(
         |error| match error {
             cvv2::VerifyError::Typed(error) => Failure::bad_input(error),
+            cvv2::VerifyError::Compute(error) => refusal(error),
             error => Failure::system(error),
         },
     )?;
@@ -42,22 +47,22 @@ pub(crate) fn verify(args: VerifyArgs, print: Print) -> Result<Answer, Failure> 
         Verdict::Match => ("match", Answer::Done),
         Verdict::Mismatch => ("mismatch", Answer::Negative),
     };
-    print.answer(text, &Verified { kind: name(kind), verdict: text, kcv: CheckValue(&key) })?;
+    print.answer(text, &Verified { kind: name(kind), verdict: text, kcv: CheckValue(key) })?;
     Ok(answer)
 }
 
 /// Shows every step of one calculation under a test key.
 pub(crate) fn explain(args: ExplainArgs, print: Print) -> Result<Answer, Failure> {
-    if args.key.source.key_file.is_some() {
+    if args.key.key.is_some() {
         return Err(Failure::bad_input(
             "explain shows intermediate values, which tell a live key's secrets; give a published \
              test key with --test-key",
         ));
     }
-    let key = input::cvk_pair(&args.key)?;
-    let kind = args.card.kind;
-    let card = input::card(&key, args.card, None, false)?;
-    let explanation = Explanation::of(&key, &card, kind, length(args.digits))?;
+    let cvk = Cvk::of(&args.key)?;
+    let (key, kind) = (&*cvk.pair, args.card.kind);
+    let card = input::card(key, args.card, None, false)?;
+    let explanation = Explanation::of(key, &card, kind, length(args.digits))?;
     print.answer(&explanation, &explanation)?;
     Ok(Answer::Done)
 }
@@ -147,6 +152,14 @@ impl Display for Explanation {
         step("digits 0-9, then A-F minus ten", &self.decimalised)?;
         let passes = if self.second_pass_needed { "both passes" } else { "the first pass" };
         write!(f, "{kind} {}, from {passes} of the decimalisation", self.cvv)
+    }
+}
+
+/// Whose fault it is that the engine refuses: the key is another one's choice, or it failed.
+fn refusal(error: ComputeError) -> Failure {
+    match error {
+        ComputeError::NotForGenerating | ComputeError::NotForVerifying => Failure::bad_input(error),
+        _ => Failure::system(error),
     }
 }
 

@@ -1,11 +1,15 @@
-//! The configuration file: which store, which keys, for whom.
+//! The configuration file: which store, which keyring, for whom.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cvv2::{CvkPair, ExpiryOrder, Policy};
-use cvv2_keyring::secret_file;
-use serde::Deserialize;
+use cvv2::secret::Protection;
+use cvv2_keyring::BinRange;
+use cvv2_keyring::kbpk::KbpkSource;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use time::UtcOffset;
+use time::macros::format_description;
 
 use crate::failure::Failure;
 
@@ -20,8 +24,8 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     /// Whom a request on the command line speaks for.
     pub(crate) caller: Caller,
-    /// The CVK pairs by BIN; the longest prefix of a PAN wins.
-    pub(crate) cvk: Vec<Cvk>,
+    /// Where the CVK pairs are, and what opens them.
+    pub(crate) keyring: Keyring,
     /// The folder that relative paths count from.
     #[serde(skip)]
     folder: PathBuf,
@@ -35,7 +39,10 @@ pub(crate) struct Service {
     /// `instance_id` of the response where the request has none; at most 10 characters.
     pub(crate) instance_id: Option<String>,
     /// The offset of the service's clock, `+04:00`; UTC if left out.
-    pub(crate) utc_offset: Option<String>,
+    utc_offset: Option<String>,
+    /// BINs of products that have no CVV2, written as in the keyring.
+    #[serde(default, deserialize_with = "bin_ranges")]
+    pub(crate) no_cvv2: Vec<BinRange>,
     /// `REP_GET_CVV2` (the default) or `RES_GET_CVV2`.
     pub(crate) response_function: Option<String>,
     /// Whether an EXID must have the published structure; true if left out.
@@ -60,21 +67,14 @@ pub(crate) struct Caller {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Cvk {
-    /// The first digits of the PANs that the key is for.
-    pub(crate) bin: String,
-    /// The file with the pair in hexadecimal, mode 0600.
-    pub(crate) key_file: PathBuf,
-    /// `YYMM` or `MMYY`: how the expiry enters the calculation.
-    pub(crate) expiry_order: Order,
-}
-
-#[derive(Deserialize, Clone, Copy)]
-pub(crate) enum Order {
-    #[serde(rename = "MMYY")]
-    MmYy,
-    #[serde(rename = "YYMM")]
-    YyMm,
+pub(crate) struct Keyring {
+    /// The keyring's file.
+    pub(crate) path: PathBuf,
+    /// The source of its KBPK.
+    kbpk: KbpkSource,
+    /// The protection that keys must have in memory, by its name; none in particular if left out.
+    #[serde(default, deserialize_with = "protection")]
+    require: Option<Protection>,
 }
 
 impl Config {
@@ -104,20 +104,38 @@ impl Config {
     pub(crate) fn path(&self, path: &Path) -> PathBuf {
         self.folder.join(path)
     }
+
+    /// The source of the KBPK, its relative paths counted from the file's folder.
+    pub(crate) fn kbpk(&self) -> KbpkSource {
+        self.keyring.kbpk.clone().relative_to(&self.folder)
+    }
 }
 
-impl Cvk {
-    /// Loads the key under the strict policy.
-    pub(crate) fn load(&self, config: &Config) -> Result<CvkPair, Failure> {
-        let path = config.path(&self.key_file);
-        let order = match self.expiry_order {
-            Order::MmYy => ExpiryOrder::MmYy,
-            Order::YyMm => ExpiryOrder::YyMm,
-        };
-        let text = secret_file::read(&path).map_err(|e| Failure::key_file(&e))?;
-        CvkPair::from_hex(text.as_str(), order, Policy::Strict)
-            .map_err(|e| Failure::BadInput(format!("{}: {e}", path.display())))
+impl Service {
+    /// The offset of the service's clock.
+    pub(crate) fn utc_offset(&self) -> Result<UtcOffset, Failure> {
+        let Some(offset) = &self.utc_offset else { return Ok(UtcOffset::UTC) };
+        let form = format_description!("[offset_hour sign:mandatory]:[offset_minute]");
+        UtcOffset::parse(offset, form)
+            .map_err(|_| Failure::bad_input("[service] utc_offset: write it as \"+04:00\""))
     }
+}
+
+impl Keyring {
+    /// How well keys have to be protected in memory.
+    pub(crate) fn require(&self) -> Protection {
+        self.require.unwrap_or(Protection::Wiped)
+    }
+}
+
+fn protection<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Protection>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    Protection::by_name(&name).map(Some).ok_or_else(|| D::Error::custom("no protection"))
+}
+
+fn bin_ranges<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<BinRange>, D::Error> {
+    let ranges = Vec::<String>::deserialize(deserializer)?;
+    ranges.iter().map(|text| BinRange::parse(text).map_err(D::Error::custom)).collect()
 }
 
 /// The line and the column, in characters from 1, of a byte of the text.
@@ -148,7 +166,10 @@ mod tests {
             (format!("[caller]\nbanks = []\n{CANARY} = 1\n"), "line 3, column 1:"),
             (format!("[caller]\nbanks = []\nkey = \"{CANARY}\"\n"), "line 3, column 1:"),
             (format!("[service]\nexid_strict = \"{CANARY}\"\n"), "line 2, column 15:"),
-            (format!("[[cvk]]\nexpiry_order = \"{CANARY}\"\n"), "line 2, column 16:"),
+            (format!("[keyring]\nrequire = \"{CANARY}\"\n"), "line 2, column 11:"),
+            (format!("[keyring]\nkbpk = {{ file = \"{CANARY}\" }}\n"), "line 2, column 8:"),
+            (format!("[keyring]\nkbpk = {{ {CANARY} = 1 }}\n"), "line 2, column 10:"),
+            (format!("[service]\nno_cvv2 = [\"{CANARY}\"]\n"), "line 2, column 11:"),
             (format!("[caller]\nbanks = \"{CANARY}\"\n"), "line 2, column 9:"),
             (format!("[caller]\n# über\nbanks = {CANARY}\n"), "line 3, column "),
             (format!("{CANARY}\n"), "line 1, column "),

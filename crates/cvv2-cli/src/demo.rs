@@ -1,23 +1,28 @@
 //! `cvv2 demo`: the main job with nothing prepared.
 //!
-//! What it prepares is what an operator would: a key file, a card store with one card, a
-//! configuration. Then it answers the published request as `cvv2 get` does. Its clock stands at the
+//! What it prepares is what an operator would: a KBPK, a keyring with one key, a card store with one
+//! card, a configuration. Then it answers the published request as `cvv2 get` does. Its clock stands at the
 //! time of the request, so that the answer is the same on every day.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use cvv2::{Expiry, Pan};
-use cvv2_keyring::secret_file;
+use cvv2::{CvkPair, Expiry, ExpiryOrder, Pan, Policy};
+use cvv2_keyring::{
+    BinRange, Draft, KeyEntry, Keyring, KeyringError, Kind, State, Token, secret_file,
+};
 use cvv2_resolver::{
     BankId, CardRecord, CardRef, CardStatus, CardStore, EmbeddedStore, Exid, ExidForm, Plastic,
     StoreKeys,
 };
-use time::macros::datetime;
+use time::macros::{date, datetime};
 
 use crate::args::DemoArgs;
 use crate::config::Config;
 use crate::failure::{Answer, Failure};
+use crate::key::Material;
+use crate::keyring::Place;
 use crate::{cards, get};
 
 /// The published request, to the letter.
@@ -25,6 +30,8 @@ const REQUEST: &str = include_str!("demo/request.json");
 const CONFIG: &str = include_str!("demo/cvv2.toml");
 /// A key of published test vectors. No issuer has it.
 const TEST_KEY: &str = "0123456789ABCDEFFEDCBA9876543210";
+/// The BIN of the card.
+const BIN: &str = "412345";
 /// A PAN of published test vectors, which no cardholder has: it fails the Luhn check.
 const PAN: &str = "4123456789012345";
 /// EXID, bank and expiry as the request has them.
@@ -41,8 +48,10 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Answer, Failure> {
         .map_err(|e| Failure::System(format!("no throw-away directory: {e}")))?;
     let place = directory.path();
     eprintln!("Preparing {}:", place.display());
-    prepare(place)?;
-    eprintln!("  test.cvk    the published test key {TEST_KEY}");
+    let config = prepare(place)?;
+    eprintln!("  keyring/    a keyring with the published test key {TEST_KEY},");
+    eprintln!("              in a key block for CVV2s of the BIN {BIN}");
+    eprintln!("  kbpk        the key that protects it, made just now");
     eprintln!("  cards/      a sealed store with one card: EXID {EXID} of bank {BANK},");
     eprintln!("              which is the PAN {PAN}, expiry {EXPIRY} (YYMM)");
     eprintln!("  store.keys  the keys of that store");
@@ -50,7 +59,6 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Answer, Failure> {
     eprintln!("The published request:\n{}\n", REQUEST.trim_end());
     eprintln!("The response, dated as the request is:");
 
-    let config = Config::read(&place.join("cvv2.toml"))?;
     let answer =
         get::answer(&config, || datetime!(2020-07-20 10:49:02.366 +4), REQUEST.as_bytes())?;
 
@@ -63,6 +71,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Answer, Failure> {
     if args.keep {
         let place = place.display();
         eprintln!("- ask again:\n    {cvv2} get {place}/request.json --config {place}/cvv2.toml");
+        eprintln!("- look at the keyring:\n    {cvv2} key list --config {place}/cvv2.toml");
         eprintln!("The directory stays: {place}");
     } else {
         eprintln!("- keep what was prepared, and ask again:\n    {cvv2} demo --keep");
@@ -72,18 +81,55 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Answer, Failure> {
     Ok(answer)
 }
 
-fn prepare(place: &Path) -> Result<(), Failure> {
+fn prepare(place: &Path) -> Result<Config, Failure> {
     for (name, content) in [("request.json", REQUEST), ("cvv2.toml", CONFIG)] {
         let path = place.join(name);
         fs::write(&path, content).map_err(|e| Failure::file(&path, &e))?;
     }
-    secret_file::create(&place.join("test.cvk"), TEST_KEY).map_err(|e| Failure::key_file(&e))?;
+    let config = Config::read(&place.join("cvv2.toml"))?;
+    prepare_keyring(&config)?;
+    prepare_cards(&config)?;
+    Ok(config)
+}
 
+fn prepare_keyring(config: &Config) -> Result<(), Failure> {
+    let place = Place::configured(config)?;
+    let folder = place.path.parent().unwrap_or(Path::new("."));
+    DirBuilder::new().mode(0o700).create(folder).map_err(|e| Failure::file(folder, &e))?;
+    let kbpk = place.new_kbpk()?;
+
+    let cvk = CvkPair::from_hex(TEST_KEY, ExpiryOrder::YyMm, Policy::Strict);
+    let Material { block, kcv } = Material::seal(&cvk.map_err(Failure::system)?, &kbpk)?;
+    let entry = KeyEntry {
+        name: Token::parse("demo").map_err(Failure::system)?,
+        scheme: Token::parse("visa").map_err(Failure::system)?,
+        kinds: vec![Kind::Cvv2],
+        bins: vec![BinRange::parse(BIN).map_err(Failure::system)?],
+        expiry_order: ExpiryOrder::YyMm,
+        state: State::Active,
+        from: date!(2020 - 01 - 01),
+        until: None,
+        cards_expiring_from: None,
+        predecessor: None,
+        kcv,
+        block,
+    };
+    let import = || -> Result<(), KeyringError> {
+        Keyring::create(&place.path, &kbpk)?;
+        let mut draft = Draft::open(&place.path, &kbpk)?;
+        draft.import(entry)?;
+        draft.commit()?;
+        Ok(())
+    };
+    import().map_err(|e| Failure::keyring(&e))
+}
+
+fn prepare_cards(config: &Config) -> Result<(), Failure> {
     let keys = StoreKeys::generate().map_err(Failure::system)?;
-    secret_file::create(&place.join("store.keys"), &keys.to_hex())
+    secret_file::create(&config.path(&config.store.keys_file), &keys.to_hex())
         .map_err(|e| Failure::key_file(&e))?;
-    let store =
-        EmbeddedStore::create(place.join("cards"), &keys).map_err(|e| cards::store_failure(&e))?;
+    let store = EmbeddedStore::create(config.path(&config.store.path), &keys)
+        .map_err(|e| cards::store_failure(&e))?;
     let bank = BankId::parse(BANK).map_err(Failure::system)?;
     let exid = Exid::parse(EXID, ExidForm::Strict).map_err(Failure::system)?;
     let pan = Pan::parse(PAN).map_err(Failure::system)?;

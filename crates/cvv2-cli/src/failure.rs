@@ -4,7 +4,11 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
+use cvv2::key::{KbpkError, KeyBlockError};
+use cvv2_keyring::ceremony::{CeremonyError, PromptError};
+use cvv2_keyring::kbpk::KbpkSourceError;
 use cvv2_keyring::secret_file::{SecretFileError, SecretFileFault};
+use cvv2_keyring::{FileFault, KeyringError, LoadCause};
 
 /// How a command ended; `main` turns it into the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +65,68 @@ impl Failure {
     pub(crate) fn key_file(error: &SecretFileError) -> Self {
         match error.fault() {
             SecretFileFault::Io(io) => Self::file(error.path(), io),
+            _ => Self::bad_input(error),
+        }
+    }
+
+    /// A KBPK that was not loaded or made.
+    pub(crate) fn kbpk(error: &KbpkSourceError) -> Self {
+        match error {
+            KbpkSourceError::Custodians(error) => Self::ceremony(error),
+            KbpkSourceError::File(error) => Self::key_file(error),
+            KbpkSourceError::Folder { path, error } => Self::file(path, error),
+            KbpkSourceError::Prompt(error) => Self::prompt(error),
+            KbpkSourceError::Generator | KbpkSourceError::Key(KbpkError::Secret(_)) => {
+                Self::system(error)
+            }
+            _ => Self::bad_input(error),
+        }
+    }
+
+    /// A keyring that was not loaded or changed.
+    pub(crate) fn keyring(error: &KeyringError) -> Self {
+        match error {
+            KeyringError::File(file) => match &file.fault {
+                FileFault::Io(io) => Self::file(&file.path, io),
+                FileFault::Busy | FileFault::Unfinished(_) => Self::system(error),
+                _ => Self::bad_input(error),
+            },
+            KeyringError::Load { error: load, .. } | KeyringError::Refused { error: load, .. }
+                if matches!(load.cause, LoadCause::Block(KeyBlockError::Secret(_))) =>
+            {
+                Self::system(error)
+            }
+            _ => Self::bad_input(error),
+        }
+    }
+
+    /// A key block that was not opened or made.
+    pub(crate) fn key_block(place: &str, error: &KeyBlockError) -> Self {
+        let text = format!("{place}: {error}");
+        match error {
+            KeyBlockError::Secret(_) => Self::System(text),
+            _ => Self::BadInput(text),
+        }
+    }
+
+    /// A name that no key of the keyring has.
+    pub(crate) fn no_such_key() -> Self {
+        Self::bad_input("the keyring has no key of this name; see `cvv2 key list`")
+    }
+
+    /// A ceremony that came to no key.
+    pub(crate) fn ceremony<E: Display>(error: &CeremonyError<E>) -> Self {
+        match error {
+            CeremonyError::File(error) => Self::key_file(error),
+            CeremonyError::Prompt(error) => Self::prompt(error),
+            _ => Self::bad_input(error),
+        }
+    }
+
+    /// A question that nobody answered.
+    pub(crate) fn prompt(error: &PromptError) -> Self {
+        match error {
+            PromptError::Io(_) => Self::system(error),
             _ => Self::bad_input(error),
         }
     }

@@ -8,16 +8,15 @@ use std::sync::Arc;
 use cvv2_keyring::read_bounded;
 use cvv2_resolver::{BankId, EmbeddedStore, ExidForm};
 use cvv2_service::{
-    BinPrefix, BinRule, BinTable, Caller, Clock, GetCvv2, ResponseFunction, Settings, SystemClock,
+    Caller, Clock, GetCvv2, KeyringSource, ResponseFunction, Settings, SystemClock,
 };
-use time::UtcOffset;
-use time::macros::format_description;
 use zeroize::Zeroizing;
 
 use crate::args::GetArgs;
 use crate::config::{Config, Service};
 use crate::failure::{Answer, Failure};
 use crate::input::read_standard_input;
+use crate::keyring::Place;
 
 /// The most that is read of a request, in bytes; the operation refuses one above 16 KiB in its own
 /// words.
@@ -42,7 +41,8 @@ pub(crate) fn answer(
         &crate::cards::store_keys(&config.path(&config.store.keys_file))?,
     )
     .map_err(|e| crate::cards::store_failure(&e))?;
-    let keys = bin_table(config)?;
+    let keyring = Place::configured(config)?.open()?;
+    let keys = KeyringSource::new(Arc::new(keyring), config.service.no_cvv2.clone());
     let get_cvv2 = GetCvv2::new(settings(&config.service)?, Arc::new(store), Arc::new(keys), clock)
         .map_err(Failure::bad_input)?;
 
@@ -76,18 +76,7 @@ fn caller(config: &Config) -> Result<Caller, Failure> {
     Ok(Caller::new("command line", banks.collect::<Result<Vec<_>, _>>()?))
 }
 
-fn bin_table(config: &Config) -> Result<BinTable, Failure> {
-    let rules = config.cvk.iter().zip(1..).map(|(cvk, number)| {
-        // The text may be a whole PAN, so the rule is named by its place in the file.
-        let prefix = BinPrefix::parse(&cvk.bin)
-            .map_err(|e| Failure::BadInput(format!("[[cvk]] number {number}: bin: {e}")))?;
-        Ok((prefix, BinRule::Cvk(Arc::new(cvk.load(config)?))))
-    });
-    BinTable::new(rules.collect::<Result<Vec<_>, _>>()?).map_err(Failure::bad_input)
-}
-
 fn settings(service: &Service) -> Result<Settings, Failure> {
-    let wrong = |key: &str, why: &str| Failure::BadInput(format!("[service] {key}: {why}"));
     let mut settings = Settings::default();
     if let Some(name) = &service.application_name {
         settings.application_name.clone_from(name);
@@ -95,11 +84,7 @@ fn settings(service: &Service) -> Result<Settings, Failure> {
     if let Some(id) = &service.instance_id {
         settings.instance_id.clone_from(id);
     }
-    if let Some(offset) = &service.utc_offset {
-        let form = format_description!("[offset_hour sign:mandatory]:[offset_minute]");
-        settings.utc_offset = UtcOffset::parse(offset, form)
-            .map_err(|_| wrong("utc_offset", "write it as \"+04:00\""))?;
-    }
+    settings.utc_offset = service.utc_offset()?;
     if let Some(strict) = service.exid_strict {
         settings.exid_form = if strict { ExidForm::Strict } else { ExidForm::Any };
     }
@@ -107,7 +92,9 @@ fn settings(service: &Service) -> Result<Settings, Failure> {
         None | Some("REP_GET_CVV2") => ResponseFunction::RepGetCvv2,
         Some("RES_GET_CVV2") => ResponseFunction::ResGetCvv2,
         Some(_) => {
-            return Err(wrong("response_function", "write REP_GET_CVV2 or RES_GET_CVV2"));
+            return Err(Failure::bad_input(
+                "[service] response_function: write REP_GET_CVV2 or RES_GET_CVV2",
+            ));
         }
     };
     Ok(settings)

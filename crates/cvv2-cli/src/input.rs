@@ -1,4 +1,4 @@
-//! What people give a calculation: a CVK pair and a card.
+//! What people give a calculation besides the key: a card.
 //!
 //! Command lines are visible to other users of a machine, so with a live key nothing of the card is
 //! accepted there: it comes from a hidden prompt, or as JSON from standard input.
@@ -6,33 +6,16 @@
 use std::io::{self, IsTerminal};
 
 use cvv2::{CvkPair, Expiry, Pan, Policy, ServiceCode};
-use cvv2_keyring::ceremony::{Prompt, PromptError, Terminal};
-use cvv2_keyring::{read_bounded, secret_file};
+use cvv2_keyring::ceremony::{Prompt, Terminal};
+use cvv2_keyring::read_bounded;
 use serde::Deserialize;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::args::{CardArgs, KeyArgs, Kind};
+use crate::args::{CardArgs, Kind};
 use crate::failure::Failure;
 
 /// The longest card object that is read from standard input, in bytes.
 const CARD_BYTES_MAX: usize = 4096;
-
-/// A key as the command line names it.
-pub(crate) fn cvk_pair(args: &KeyArgs) -> Result<CvkPair, Failure> {
-    let order = args.expiry_order.into();
-    match (&args.source.test_key, &args.source.key_file) {
-        (Some(hex), _) => {
-            eprintln!("cvv2: --test-key is for published test vectors; never give it a live key");
-            CvkPair::from_hex(hex, order, Policy::TestVectors).map_err(Failure::bad_input)
-        }
-        (None, Some(path)) => {
-            let text = secret_file::read(path).map_err(|e| Failure::key_file(&e))?;
-            CvkPair::from_hex(text.as_str(), order, Policy::Strict)
-                .map_err(|e| Failure::BadInput(format!("{}: {e}", path.display())))
-        }
-        (None, None) => Err(Failure::bad_input("give --test-key or --key-file")),
-    }
-}
 
 /// A card, parsed, and the value to verify where one was asked for.
 pub(crate) struct Card {
@@ -152,10 +135,9 @@ fn live_card(kind: Kind, verifying: bool) -> Result<CardFields, Failure> {
         });
     }
     let mut terminal = Terminal::new();
-    let mut ask = |what: &str| match terminal.ask_hidden(&format!("{what} (hidden): ")) {
-        Ok(text) => Ok(Some(Typed(text.as_str().to_owned()))),
-        Err(e @ (PromptError::Aborted | PromptError::Text(_))) => Err(Failure::bad_input(e)),
-        Err(e) => Err(Failure::system(e)),
+    let mut ask = |what: &str| {
+        let typed = terminal.ask_hidden(&format!("{what} (hidden): "));
+        typed.map(|text| Some(Typed(text.as_str().to_owned()))).map_err(|e| Failure::prompt(&e))
     };
     Ok(CardFields {
         pan: ask("PAN")?,

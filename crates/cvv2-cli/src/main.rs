@@ -8,16 +8,20 @@ mod bench;
 mod calculation;
 mod cards;
 mod config;
+mod cvk;
 mod demo;
 mod failure;
 mod get;
 mod input;
+mod key;
+mod keyring;
 mod print;
 mod vectors;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use cvv2::secret::forbid_core_dumps;
 
 use crate::args::{Args, Command};
 use crate::failure::{Answer, Failure};
@@ -39,6 +43,9 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<Answer, Failure> {
     let print = print::Print::new(args.json);
+    if args.command.touches_secrets() {
+        forbid_core_dumps().map_err(Failure::system)?;
+    }
     match args.command {
         Command::Bench(args) => bench::run(&args, print),
         Command::Cards(args) => cards::run(args, print),
@@ -46,6 +53,7 @@ fn run(args: Args) -> Result<Answer, Failure> {
         Command::Explain(args) => calculation::explain(args, print),
         Command::Generate(args) => calculation::generate(args, print),
         Command::Get(args) => get::run(&args),
+        Command::Key(args) => key::run(args, print),
         Command::Vectors(args) => vectors::run(&args, print),
         Command::Verify(args) => calculation::verify(args, print),
     }

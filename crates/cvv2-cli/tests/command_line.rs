@@ -1,57 +1,18 @@
 //! The command line as people and scripts use it: output, exit codes, and what is never shown.
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+mod support;
+
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use support::{Ran, cvv2, private_file};
 use tempfile::TempDir;
 
 const KEY: &str = "0123456789ABCDEFFEDCBA9876543210";
 const PAN: &str = "4123456789012345";
-
-/// What a run of the program came to.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap()
-    }
-}
-
-/// Runs the program with words and standard input.
-fn cvv2(words: &[&str], input: &str) -> Ran {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_cvv2"))
-        .args(words)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A program that refuses its arguments does not read what it is sent.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    Ran {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-fn private_file(directory: &Path, name: &str, content: &str) -> String {
-    use std::os::unix::fs::PermissionsExt;
-
-    let path = directory.join(name);
-    fs::write(&path, content).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    path.to_str().unwrap().to_owned()
-}
 
 /// A store in a throw-away directory, and the words that name it.
 struct Store {
@@ -206,27 +167,22 @@ mod calculation {
     }
 
     #[test]
-    fn live_keys_take_their_card_from_standard_input_only() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = private_file(directory.path(), "live.cvk", KEY);
-        let words = ["--key-file", &file, "--expiry-order", "yymm"];
-        let run = |command, more: &[&str], input| {
-            let mut all = vec![command];
-            all.extend(words);
-            all.extend(more);
-            cvv2(&all, input)
-        };
-        let card = r#"{"pan": "4123456789012345", "expiry": "2701"}"#;
-        assert_eq!(run("generate", &[], card).out, "878\n");
-        let typed = r#"{"pan": "4123456789012345", "expiry": "2701", "cvv": "878"}"#;
-        assert_eq!(run("verify", &[], typed).out, "match\n");
-
-        let visible = run("generate", &["--pan", PAN, "--expiry", "2701"], "");
-        assert!(visible.code == 2 && visible.err.contains("command line"), "{}", visible.err);
-        let broken = run("generate", &[], r#"{"pan": "4123456789012345", "#);
-        assert!(broken.code == 2 && !broken.err.contains("4123"), "{}", broken.err);
-        let explained = run("explain", &[], card);
-        assert!(explained.code == 2 && explained.out.is_empty(), "{}", explained.err);
+    fn a_test_key_and_a_key_of_a_keyring_do_not_mix() {
+        let card = ["--pan", PAN, "--expiry", "2701"];
+        for (words, told) in [
+            (vec!["--key", "visa", "--test-key", KEY], "cannot be used with"),
+            (vec!["--test-key", KEY], "--expiry-order"),
+            (vec!["--key", "visa", "--expiry-order", "yymm"], "cannot be used with"),
+            (vec!["--key", "visa"], "which keyring? give --keyring FILE and --kbpk-file FILE"),
+            (vec!["--key", "visa", "--keyring", "keyring.toml"], "which keyring?"),
+            (vec![], "--key <NAME>"),
+        ] {
+            for command in ["generate", "explain"] {
+                let ran = cvv2(&[&[command], &words[..], &card].concat(), "");
+                let explained = command == "explain" && ran.err.contains("a published test key");
+                assert!(ran.code == 2 && (ran.err.contains(told) || explained), "{}", ran.err);
+            }
+        }
     }
 
     #[test]
@@ -449,6 +405,8 @@ fn help_is_there_on_every_level() {
         vec!["cards", "import", "--help"],
         vec!["help", "vectors"],
         vec!["generate", "--help"],
+        vec!["key", "--help"],
+        vec!["key", "ceremony", "cvk", "--help"],
     ] {
         let ran = cvv2(&words, "");
         assert!(ran.code == 0 && ran.out.contains("Usage: cvv2"), "{words:?}");

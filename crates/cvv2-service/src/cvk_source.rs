@@ -4,15 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use cvv2::{CvkPair, Expiry, Pan};
+use time::Date;
 
 /// Chooses the CVK that generates for a card.
 pub trait CvkSource: Send + Sync {
-    /// The key in force for this card.
+    /// The key in force for this card on this day.
     ///
     /// # Errors
     ///
     /// [`CvkError`] if there is none that may be used.
-    fn cvk_for(&self, pan: &Pan, expiry: &Expiry) -> Result<Arc<CvkPair>, CvkError>;
+    fn cvk_for(&self, pan: &Pan, expiry: &Expiry, on: Date) -> Result<Arc<CvkPair>, CvkError>;
 }
 
 /// Why there is no key for a card.
@@ -21,7 +22,7 @@ pub trait CvkSource: Send + Sync {
 pub enum CvkError {
     /// The keys have not been unlocked.
     Locked,
-    /// No key is set up for this BIN and date.
+    /// No key is set up for this BIN, expiry and day.
     NoKey,
     /// Cards of this BIN or product have no CVV2.
     NoCvv2ForProduct,
@@ -33,7 +34,7 @@ impl fmt::Display for CvkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Locked => "the key store is locked; unlock it",
-            Self::NoKey => "no CVK is set up for the card's BIN and expiry",
+            Self::NoKey => "no CVK is set up for the card's BIN and expiry on this day",
             Self::NoCvv2ForProduct => "the card's BIN is set up to have no CVV2",
             Self::NotAllowed => "the CVK for the card's BIN may not be used to generate",
         })

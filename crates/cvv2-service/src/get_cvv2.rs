@@ -77,7 +77,7 @@ impl GetCvv2 {
         let bank = caller.bank(&request.bank).ok_or(Cause::NotEntitled)?;
         let card = self.store.resolve(bank, &request.card)?.ok_or(Cause::UnknownReference)?;
         check_plastic(&card, &request.expiry, now)?;
-        let cvk = self.keys.cvk_for(card.pan(), &request.expiry)?;
+        let cvk = self.keys.cvk_for(card.pan(), &request.expiry, now.date())?;
         Ok(cvk.cvv2(card.pan(), &request.expiry)?)
     }
 

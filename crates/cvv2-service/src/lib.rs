@@ -12,24 +12,24 @@
 //! | `get_cvv2` | [`GetCvv2`]: entitled, resolve, match the plastic, choose the key, compute |
 //! | `cause` | [`Cause`]: what really happened, and what the caller is told |
 //! | `outcome` | [`Outcome`]: what an audit record needs |
-//! | `cvk_source`, `bin_table` | [`CvkSource`], and [`BinTable`] as the simplest of them |
+//! | `cvk_source`, `keyring_source` | [`CvkSource`], and [`KeyringSource`] as one of them |
 //! | `caller`, `clock`, `settings` | [`Caller`], [`Clock`], [`Settings`] |
 
-mod bin_table;
 mod caller;
 mod cause;
 mod clock;
 mod cvk_source;
 pub mod envelope;
 mod get_cvv2;
+mod keyring_source;
 mod outcome;
 mod settings;
 
-pub use bin_table::{BinPrefix, BinRule, BinTable, BinTableError};
 pub use caller::Caller;
 pub use cause::Cause;
 pub use clock::{Clock, SystemClock};
 pub use cvk_source::{CvkError, CvkSource};
 pub use get_cvv2::{Answer, GetCvv2};
+pub use keyring_source::KeyringSource;
 pub use outcome::Outcome;
 pub use settings::{ResponseFunction, Settings, SettingsError};

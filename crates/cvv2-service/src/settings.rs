@@ -13,8 +13,8 @@ pub struct Settings {
     pub application_name: String,
     /// `instance_id` of answers to requests that name none: 1 to 10 characters. Default: `cvv2`.
     pub instance_id: String,
-    /// The offset of our clock: answers are dated in it, a card expires at its midnight, and a
-    /// timestamp that names none is read in it. Whole minutes. Default: UTC.
+    /// The offset of our clock: answers are dated in it, cards expire and keys come into force at
+    /// its midnight, and a timestamp that names none is read in it. Whole minutes. Default: UTC.
     pub utc_offset: UtcOffset,
     /// Which EXIDs are read: the published structure, or other issuers' too (`exid.strict =
     /// false`). Default: the published structure.

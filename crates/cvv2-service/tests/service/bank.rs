@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use cvv2::{CvkPair, Expiry, ExpiryOrder, Pan, Policy};
+use cvv2::{Expiry, Pan};
 use cvv2_resolver::{
     BankId, CardRecord, CardRef, CardStatus, CardStore, ContractNumber, Exid, ExidForm,
     MemoryStore, Plastic,
 };
-use cvv2_service::{Answer, BinPrefix, BinRule, BinTable, Caller, GetCvv2, Settings};
+use cvv2_service::{Answer, Caller, GetCvv2, KeyringSource, Settings};
 use serde_json::Value;
 use time::OffsetDateTime;
-use time::macros::{datetime, offset};
+use time::macros::{date, datetime, offset};
+
+use crate::keys::{entry, keyring};
 
 /// The published request, to the letter.
 pub(crate) const REQUEST: &str = include_str!("../data/request.json");
@@ -64,9 +66,8 @@ pub(crate) fn store() -> MemoryStore {
     store
 }
 
-pub(crate) fn keys() -> BinTable {
-    let cvk = CvkPair::from_hex(KEY, ExpiryOrder::YyMm, Policy::Strict).unwrap();
-    BinTable::new([(BinPrefix::parse("4").unwrap(), BinRule::Cvk(Arc::new(cvk)))]).unwrap()
+pub(crate) fn keys() -> KeyringSource {
+    KeyringSource::new(keyring(&[entry("key", KEY, date!(2020 - 01 - 01))]), Vec::new())
 }
 
 pub(crate) fn caller() -> Caller {

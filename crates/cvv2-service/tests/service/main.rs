@@ -3,6 +3,7 @@
 
 mod bank;
 mod echo;
+mod keys;
 mod limits;
 mod malformed;
 mod operation;

@@ -10,7 +10,8 @@ use cvv2_resolver::{
 use cvv2_service::envelope::ErrorCode;
 use cvv2_service::{Caller, Cause, CvkError, CvkSource, GetCvv2, Settings};
 use serde_json::json;
-use time::macros::{datetime, offset};
+use time::Date;
+use time::macros::{date, datetime, offset};
 
 use crate::bank::{
     BANK, CONTRACT, EXID, NOW, PAN, REQUEST, Read, ask, bank, caller, card, contract, exid, keys,
@@ -188,8 +189,9 @@ fn keys_that_are_not_there() {
     struct NoKeys(CvkError);
 
     impl CvkSource for NoKeys {
-        fn cvk_for(&self, pan: &Pan, expiry: &Expiry) -> Result<Arc<CvkPair>, CvkError> {
+        fn cvk_for(&self, pan: &Pan, expiry: &Expiry, on: Date) -> Result<Arc<CvkPair>, CvkError> {
             assert_eq!((pan.expose(), expiry), (PAN, &crate::bank::expiry("2701")));
+            assert_eq!(on, date!(2023 - 02 - 01), "the day on the service's own wall");
             Err(self.0)
         }
     }
