@@ -33,7 +33,7 @@
 //! and no serialisation, print nothing of their content under `Debug`, compare in constant time and
 //! are zeroized when dropped. The digits of a PAN or a value are to be had by a method named
 //! `expose` only, which is easy to search for (and by [`hazmat`], under test keys). Key bytes
-//! cannot be read back at all.
+//! cannot be read back at all; they live in a [`secret::Secret`].
 //!
 //! # The way through the crate
 //!
