@@ -709,7 +709,7 @@ mod calculation {
         let words = ["generate", "--key", "visa"];
         let child = start(&[&words[..], &place.each_ref().map(String::as_str)].concat());
         let limits = format!("/proc/{}/limits", child.id());
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let is_off = || {
             let limits = fs::read_to_string(&limits).unwrap();
             let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
@@ -768,8 +768,8 @@ mod configuration {
         let ring = Ring::new();
         let hex = ring.text("kbpk").split(' ').nth(2).unwrap().to_owned();
         let first = "5A".repeat(32);
-        let second: String =
-            hex::decode(&hex).unwrap().iter().map(|byte| format!("{:02X}", byte ^ 0x5A)).collect();
+        let second: Vec<_> = hex::decode(&hex).unwrap().iter().map(|byte| byte ^ 0x5A).collect();
+        let second = hex::encode_upper(second);
         let config = configured(&ring, "kbpk = { custodians = 2 }");
         let answers = [
             ("Component 1 of 2 (hidden): ", &*first),

@@ -48,11 +48,11 @@ impl Addition {
         let name = self.name();
         let entry = keyring.get(name).expect("added just now");
         let (kcv, state, from) = (entry.kcv, entry.state, entry.from);
+        filing.file(Some((name, &place.path)), place.now())?;
         print.answer(
             format_args!("{name}, check value {kcv}, is in the keyring: {state}, from {from}"),
             &json!({ "key": list::json(entry) }),
         )?;
-        filing.file(Some((name, &place.path)), place.now())?;
         Ok(Answer::Done)
     }
 

@@ -36,11 +36,11 @@ pub(super) fn kbpk(args: KbpkCeremonyArgs, print: Print) -> Result<Answer, Failu
     )
     .map_err(|e| Failure::kbpk(&e))?;
     let (path, kcv, algorithm) = (file.display(), record.kcv, algorithm.name());
+    filing.of(record).file(None, OffsetDateTime::now_utc())?;
     print.answer(
         format_args!("{path} holds the KBPK, {algorithm}, check value {kcv}; keep it from others"),
         &json!({ "kbpk_file": file, "algorithm": algorithm, "kcv": kcv.to_string() }),
     )?;
-    filing.of(record).file(None, OffsetDateTime::now_utc())?;
     Ok(Answer::Done)
 }
 

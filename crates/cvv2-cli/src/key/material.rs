@@ -110,7 +110,8 @@ impl Source {
         let stated = || kcv.ok_or_else(|| Failure::bad_input("give --kcv"));
 
         let has_custodians = place.custodians.is_some() || !place.component_files.is_empty();
-        if !has_custodians && !(record.names.is_empty() && record.transcripts.is_empty()) {
+        let is_recorded = !record.names.is_empty() || !record.transcripts.is_empty();
+        if is_recorded && !has_custodians {
             return Err(Failure::bad_input(
                 "--custodian and --transcript are for components; leave them out",
             ));

@@ -47,19 +47,18 @@ pub(crate) fn keyring(entries: &[KeyEntry]) -> Arc<Keyring> {
 
 fn table(entry: &KeyEntry) -> String {
     let KeyEntry { name, scheme, state, from, kcv, block, .. } = entry;
-    let mut table = format!(
+    let optional = |field: &str, value: Option<String>| {
+        value.map_or_else(String::new, |value| format!("{field} = '{value}'\n"))
+    };
+    format!(
         "[[key]]\nname = '{name}'\nscheme = '{scheme}'\nkinds = ['{}']\nbins = ['{}']\n\
          expiry_order = 'YYMM'\nstate = '{state}'\nfrom = {from}\nkcv = '{kcv}'\n\
-         block = '{block}'\n",
-        entry.kinds[0], entry.bins[0],
-    );
-    if let Some(month) = entry.cards_expiring_from {
-        table += &format!("cards_expiring_from = '{month}'\n");
-    }
-    if let Some(name) = &entry.predecessor {
-        table += &format!("predecessor = '{name}'\n");
-    }
-    table
+         block = '{block}'\n{}{}",
+        entry.kinds[0],
+        entry.bins[0],
+        optional("cards_expiring_from", entry.cards_expiring_from.map(|month| month.to_string())),
+        optional("predecessor", entry.predecessor.as_ref().map(ToString::to_string)),
+    )
 }
 
 /// The check value of the key that generates for a card.
