@@ -49,8 +49,10 @@ pub(crate) fn run_at_terminal(
     let mut person = Person { master: File::from(master), screen: String::new(), read: 0 };
     for (question, typed) in answers {
         if !person.waits_for(question, || ended.is_finished()) {
-            let ran = ended.join().unwrap();
-            panic!("never asked {question:?}: {ran:?}, screen {:?}", person.screen);
+            let screen = person.screen;
+            drop(person.master); // hangs up, which ends who still waits
+            let ran = ended.join();
+            panic!("never asked {question:?}: {ran:?}, screen {screen:?}");
         }
         person.types(typed);
     }
@@ -71,7 +73,7 @@ struct Person {
 impl Person {
     /// Waits until something is on the screen that was not answered yet; false if it never comes.
     fn waits_for(&mut self, question: &str, ended: impl Fn() -> bool) -> bool {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let over = ended() || Instant::now() > deadline;
             self.looks();

@@ -1,0 +1,85 @@
+//! The commands of `docs/OPERATIONS.md`, run as they are written.
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+mod support;
+
+use std::env;
+use std::path::Path;
+
+use support::CVV2;
+use support::terminal::{Answer, run_at_terminal};
+
+const DOCUMENT: &str = include_str!("../../../docs/OPERATIONS.md");
+
+/// A block of commands, with what follows it in the document.
+#[derive(Default)]
+struct Step<'a> {
+    line: usize,
+    commands: String,
+    /// What the terminal asks, and what is typed.
+    answers: Vec<Answer<'a>>,
+    /// Lines of the output, in their order, each of which goes on as it likes.
+    output: Vec<&'a str>,
+}
+
+/// The steps of the document. A table or an output belongs to the block of commands before it.
+fn steps(document: &str) -> Vec<Step<'_>> {
+    let mut steps: Vec<Step<'_>> = Vec::new();
+    let mut fence = None;
+    for (line, text) in (1..).zip(document.lines()) {
+        match (fence, text.strip_prefix("```")) {
+            (None, Some(kind)) => {
+                assert!(
+                    ["sh operations", "text"].contains(&kind),
+                    "line {line}: nothing runs {kind}"
+                );
+                fence = Some(kind);
+                if kind == "sh operations" {
+                    steps.push(Step { line, ..Step::default() });
+                }
+            }
+            (Some(_), Some(_)) => fence = None,
+            (Some("text"), None) => steps.last_mut().unwrap().output.push(text),
+            (Some(_), None) => steps.last_mut().unwrap().commands += &format!("{text}\n"),
+            (None, None) => {
+                if let Some(answer) = answer(text) {
+                    steps.last_mut().unwrap().answers.push(answer);
+                }
+            }
+        }
+    }
+    steps
+}
+
+/// A row of a table of questions and answers, both of which are code.
+fn answer(row: &str) -> Option<Answer<'_>> {
+    let row = row.strip_prefix("| `")?.strip_suffix("` |")?;
+    let (question, answer) = row.split_once("` | `")?;
+    question.ends_with([':', ')']).then_some((question, answer))
+}
+
+#[test]
+#[cfg_attr(not(has_setsid), ignore = "setsid is not installed")]
+fn the_operations_work_as_written() {
+    let steps = steps(DOCUMENT);
+    assert!(steps.len() >= 15, "the document was not understood");
+    assert!(steps.iter().map(|step| step.answers.len()).sum::<usize>() >= 17);
+
+    let folder = tempfile::tempdir().unwrap();
+    let program = Path::new(CVV2).parent().unwrap().to_owned();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths([program].into_iter().chain(env::split_paths(&path))).unwrap();
+    for step in steps {
+        let path = format!("PATH={}", path.to_str().unwrap());
+        let shell = ["env", &path, "sh", "-eu", "-c", &step.commands];
+        let (ran, screen) = run_at_terminal(&shell, folder.path(), &step.answers);
+        assert_eq!(ran.code, 0, "line {}: {ran:?}, screen {screen}", step.line);
+        let mut rest = ran.out.as_str();
+        for expected in step.output {
+            let at = rest.find(expected).unwrap_or_else(|| {
+                panic!("line {}: no {expected:?} in what is left: {rest}", step.line)
+            });
+            rest = &rest[at + expected.len()..];
+        }
+    }
+}
