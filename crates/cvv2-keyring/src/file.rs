@@ -6,13 +6,17 @@
 //! A change of `NAME` takes these steps, under a lock on the folder:
 //!
 //! 1. the new text is written to `.NAME.new` and synced;
-//! 2. `.NAME.old` becomes a second name of the old file;
-//! 3. that file is compared with what was read before;
-//! 4. `.NAME.new` is renamed to `NAME`, over the old one;
-//! 5. `.NAME.old` is renamed to `NAME.previous`, and the folder is synced.
+//! 2. `.NAME.swap` becomes a second name of it;
+//! 3. `NAME` is compared with what was read before;
+//! 4. `NAME` and `.NAME.swap` are exchanged;
+//! 5. what came out, now `.NAME.swap`, is compared again: if somebody changed it after step 3, both
+//!    are exchanged back;
+//! 6. `.NAME.swap` is renamed to `NAME.previous`, `.NAME.new` is removed, and the folder is synced.
 //!
-//! So at every instant `NAME` is whole, the old text or the new. Of a process that is killed, one or
-//! two names with a dot may stay; the next change finishes step 5 or takes them away.
+//! So at every instant `NAME` is whole, the old text or the new, and whatever somebody else put
+//! there is still in the folder. Of a process that is killed, one or two names with a dot may stay.
+//! The next change finishes step 6 if `.NAME.swap` is another file than `.NAME.new`, which it is
+//! from step 4 on, or takes them away.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
@@ -20,7 +24,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use crate::file_error::{FileError, FileFault};
 use crate::secret_file::folder;
@@ -73,8 +78,7 @@ impl LockedFile {
         let open = || {
             let path = fs::canonicalize(given)?;
             let folder = Folder::lock(folder(&path))?;
-            let names = Names::new(&folder, &path);
-            names.recover(&path)?;
+            Names::new(&folder, &path).recover()?;
             let snapshot = Snapshot::read(&path)?;
             Ok(Self { given: given.to_owned(), path, folder, snapshot })
         };
@@ -93,20 +97,37 @@ impl LockedFile {
 
     /// Replaces the file by one with this text, of the same owner and mode.
     pub(crate) fn replace(self, text: &str) -> Result<(), FileError> {
+        self.replace_after(text, || ())
+    }
+
+    /// As [`replace`](Self::replace); what others do between the comparison and the exchange is
+    /// `meanwhile`.
+    fn replace_after(self, text: &str, meanwhile: impl FnOnce()) -> Result<(), FileError> {
         let names = Names::new(&self.folder, &self.path);
-        let replaced = self.replace_under(&names, text);
+        let replaced = self.replace_under(&names, text, meanwhile);
         if replaced.is_err() {
             // What cannot be removed now is when the file is next opened for a change.
-            let _ = names.recover(&self.path);
+            let _ = names.recover();
         }
         replaced.map_err(|fault| FileError::new(&self.given, fault))
     }
 
-    fn replace_under(&self, names: &Names, text: &str) -> Result<(), FileFault> {
+    fn replace_under(
+        &self,
+        names: &Names,
+        text: &str,
+        meanwhile: impl FnOnce(),
+    ) -> Result<(), FileFault> {
         write_new(&names.new, text, Some(&self.snapshot.meta))?;
-        fs::hard_link(&self.path, &names.old)?;
-        self.snapshot.refuse_changed(&names.old)?;
-        fs::rename(&names.new, &self.path)?;
+        fs::hard_link(&names.new, &names.swap)?;
+        // The exchange alone would find a change as well, but show the new text until it is undone.
+        self.snapshot.refuse_changed(&self.path)?;
+        meanwhile();
+        exchange(&names.swap, &self.path)?;
+        if let Err(fault) = self.snapshot.refuse_changed(&names.swap) {
+            names.put_back(&self.path).map_err(FileFault::Unfinished)?;
+            return Err(fault);
+        }
         names.keep_previous().map_err(FileFault::Unfinished)?;
         self.folder.handle.sync_all().map_err(FileFault::Unfinished)
     }
@@ -114,8 +135,10 @@ impl LockedFile {
 
 /// The names beside a keyring's file.
 struct Names {
+    /// The new text.
     new: PathBuf,
-    old: PathBuf,
+    /// The new text too, until it is exchanged for what has the keyring's name.
+    swap: PathBuf,
     previous: PathBuf,
 }
 
@@ -125,26 +148,42 @@ impl Names {
         previous.push(".previous");
         Self {
             new: folder.path.join(hidden(path, ".new")),
-            old: folder.path.join(hidden(path, ".old")),
+            swap: folder.path.join(hidden(path, ".swap")),
             previous: previous.into(),
         }
     }
 
     /// Finishes or undoes the change of a process that was killed.
-    fn recover(&self, path: &Path) -> io::Result<()> {
-        remove_if_there(&self.new)?;
-        match fs::symlink_metadata(&self.old) {
-            Ok(old) if is_same_file(&old, &fs::metadata(path)?) => fs::remove_file(&self.old),
-            Ok(_) => self.keep_previous(),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(e),
+    fn recover(&self) -> io::Result<()> {
+        if self.is_exchanged()? {
+            return self.keep_previous();
         }
+        remove_if_there(&self.swap)?;
+        remove_if_there(&self.new)
+    }
+
+    /// Whether something else came out for the new text.
+    fn is_exchanged(&self) -> io::Result<bool> {
+        Ok(match (look(&self.swap)?, look(&self.new)?) {
+            (Some(swap), Some(new)) => !is_same_file(&swap, &new),
+            (swap, _) => swap.is_some(),
+        })
+    }
+
+    /// Takes the new text out again.
+    fn put_back(&self, path: &Path) -> io::Result<()> {
+        exchange(&self.swap, path)?;
+        // What somebody has put in place of the new text meanwhile is newer than what was there
+        // before, which is kept as the previous file then.
+        if self.is_exchanged()? { exchange(&self.swap, path) } else { Ok(()) }
     }
 
     fn keep_previous(&self) -> io::Result<()> {
-        fs::rename(&self.old, &self.previous)?;
+        fs::rename(&self.swap, &self.previous)?;
         // Both names stay where they were two names of one file before.
-        remove_if_there(&self.old)
+        remove_if_there(&self.swap)?;
+        // The last, as without it nothing tells what `swap` is.
+        remove_if_there(&self.new)
     }
 }
 
@@ -257,6 +296,26 @@ fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
+/// Exchanges what two names stand for, in one step.
+fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+    renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).map_err(|error| match error {
+        Errno::INVAL | Errno::NOSYS => io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the file system cannot exchange two files; keep the keyring on a local one, such as \
+             ext4, xfs or btrfs",
+        ),
+        error => error.into(),
+    })
+}
+
+/// What has this name, if anything.
+fn look(path: &Path) -> io::Result<Option<Metadata>> {
+    match fs::symlink_metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
@@ -275,3 +334,67 @@ fn hidden(path: &Path, suffix: &str) -> OsString {
 const ROOT: u32 = 0;
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 const STICKY: u32 = 0o1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyring.toml");
+        create(&path, "old").unwrap();
+        (folder, path)
+    }
+
+    fn hidden_names(folder: &Path) -> usize {
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        names
+            .filter(|name| {
+                [".new", ".swap"].iter().any(|end| name.display().to_string().ends_with(end))
+            })
+            .count()
+    }
+
+    #[test]
+    fn an_edit_right_before_the_exchange_is_not_lost() {
+        let (folder, path) = folder();
+        let in_place = || fs::write(&path, "edited").unwrap();
+        let by_rename = || {
+            let other = folder.path().join("other");
+            fs::write(&other, "edited").unwrap();
+            fs::rename(other, &path).unwrap();
+        };
+        for edit in [&in_place as &dyn Fn(), &by_rename] {
+            fs::write(&path, "old").unwrap();
+            let changed = LockedFile::open(&path).unwrap().replace_after("new", edit);
+            assert!(matches!(changed.unwrap_err().fault, FileFault::Changed));
+            assert_eq!(fs::read_to_string(&path).unwrap(), "edited");
+            assert_eq!(hidden_names(folder.path()), 0);
+            assert!(!folder.path().join("keyring.toml.previous").exists());
+        }
+        let gone = || fs::remove_file(&path).unwrap();
+        let gone = LockedFile::open(&path).unwrap().replace_after("new", gone);
+        assert!(matches!(gone.unwrap_err().fault, FileFault::Io(_)));
+        assert!(!path.exists());
+        assert_eq!(hidden_names(folder.path()), 0);
+    }
+
+    /// Of two edits, one before the exchange and one after it, the later one stays in place.
+    #[test]
+    fn an_edit_between_exchange_and_return_is_not_lost() {
+        let (folder, path) = folder();
+        let locked = LockedFile::open(&path).unwrap();
+        let names = Names::new(&locked.folder, &path);
+        write_new(&names.new, "new", None).unwrap();
+        fs::hard_link(&names.new, &names.swap).unwrap();
+        fs::write(&path, "first edit").unwrap();
+        exchange(&names.swap, &path).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "second edit").unwrap();
+        names.put_back(&path).unwrap();
+        names.recover().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "second edit");
+        assert_eq!(fs::read_to_string(&names.previous).unwrap(), "first edit");
+        assert_eq!(hidden_names(folder.path()), 0);
+    }
+}

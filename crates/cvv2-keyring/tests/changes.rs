@@ -13,7 +13,7 @@ use cvv2_keyring::{
     ChangeError, Draft, FileError, FileFault, KeyEntry, Keyring, KeyringError, LoadCause, Month,
     State, Successor,
 };
-use rustix::fs::{CWD, FileType, Mode};
+use rustix::fs::{CWD, FileType, Mode, RenameFlags};
 use support::{bins, block, day, entry, kbpk, kcv, token};
 use tempfile::TempDir;
 
@@ -352,7 +352,11 @@ fn mode_and_link_stay_what_they_were() {
     assert_eq!(names(&folder), ["keyring.toml", "keyring.toml.previous"]);
 }
 
-/// The four states in which a killed process can leave the folder.
+fn exchange(a: &Path, b: &Path) {
+    rustix::fs::renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).unwrap();
+}
+
+/// The five states in which a killed process can leave the folder.
 #[test]
 fn leftovers_are_finished_or_undone() {
     let kbpk = kbpk();
@@ -372,17 +376,23 @@ fn leftovers_are_finished_or_undone() {
 
     // Killed before the new text took the place of the old one.
     fs::write(beside(".keyring.toml.new"), &new).unwrap();
-    fs::hard_link(&path, beside(".keyring.toml.old")).unwrap();
+    fs::hard_link(beside(".keyring.toml.new"), beside(".keyring.toml.swap")).unwrap();
     drop(Draft::open(&path, &kbpk).unwrap());
     assert_eq!([read(&path), read(&previous)], [old.clone(), oldest]);
     assert_eq!(names(&folder).len(), 2);
 
     // Killed after that.
     fs::write(beside(".keyring.toml.new"), &new).unwrap();
-    fs::hard_link(&path, beside(".keyring.toml.old")).unwrap();
-    fs::rename(beside(".keyring.toml.new"), &path).unwrap();
+    fs::hard_link(beside(".keyring.toml.new"), beside(".keyring.toml.swap")).unwrap();
+    exchange(&beside(".keyring.toml.swap"), &path);
     drop(Draft::open(&path, &kbpk).unwrap());
     assert_eq!([read(&path), read(&previous)], [new.clone(), old]);
+    assert_eq!(names(&folder).len(), 2);
+
+    // Killed after the old text was kept.
+    fs::write(beside(".keyring.toml.new"), &new).unwrap();
+    drop(Draft::open(&path, &kbpk).unwrap());
+    assert_eq!(read(&path), new);
     assert_eq!(names(&folder).len(), 2);
 
     // A previous file that is a second name of the present one.

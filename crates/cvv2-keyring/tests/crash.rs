@@ -53,12 +53,13 @@ fn killed_at_random_points() {
         let ahead = (after + STEPS - (before + done) % STEPS) % STEPS;
         assert!(ahead <= 1, "step {before}, then {done} changes acknowledged, then step {after}");
         let left = |name| cycle.folder.path().join(name).exists();
-        let what = match (ahead, left(".keyring.toml.new"), left(".keyring.toml.old")) {
+        let what = match (ahead, left(".keyring.toml.new"), left(".keyring.toml.swap")) {
             (0, false, false) => "between changes",
             (0, true, false) => "while the new text was written",
             (0, _, true) => "before the new text took its place",
             (_, _, true) => "before the previous text was kept",
-            (_, _, false) => "before the change was acknowledged",
+            (_, true, false) => "before the new text's other name was removed",
+            (_, false, false) => "before the change was acknowledged",
         };
         *seen.entry(what).or_default() += 1;
     }
@@ -108,8 +109,8 @@ fn what_is_acknowledged_is_on_disk() {
     for (call, of) in [
         ("write(", "/.keyring.toml.new>"),
         ("fsync(", "/.keyring.toml.new>)"),
-        ("linkat(", "/.keyring.toml.old\""),
-        ("rename", "/keyring.toml\""),
+        ("linkat(", "/.keyring.toml.swap\""),
+        ("rename", "RENAME_EXCHANGE"),
         ("rename", "/keyring.toml.previous\""),
         ("fsync(", &folder),
         ("write(1", "change done"),
@@ -173,7 +174,7 @@ impl Cycle {
         let mut strace = Command::new("strace");
         strace.args(["-f", "-o"]).arg(&log);
         for name in
-            ["", "keyring.toml", "keyring.toml.previous", ".keyring.toml.new", ".keyring.toml.old"]
+            ["", "keyring.toml", "keyring.toml.previous", ".keyring.toml.new", ".keyring.toml.swap"]
         {
             strace.arg("-P").arg(self.folder.path().join(name));
         }
