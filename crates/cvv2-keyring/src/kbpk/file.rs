@@ -1,7 +1,7 @@
 //! KBPKs in files.
 
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use cvv2::key::{Kbpk, KbpkAlgorithm};
 use cvv2::secret::Protection;
@@ -37,7 +37,8 @@ pub(super) fn generate(path: &Path, at_least: Protection) -> Result<Kbpk, KbpkSo
 /// Refuses a key file in the keyring's folder or below, where a copy of the folder holds both: or
 /// warns, where that is allowed.
 ///
-/// Both files may be still to be made; their folders exist.
+/// Both files may be still to be made; their folders exist. A keyring's name may be a link to the
+/// file: what counts is the folder of the file, and that of the link as well.
 pub(super) fn keep_apart(
     key_file: &Path,
     keyring: &Path,
@@ -49,7 +50,16 @@ pub(super) fn keep_apart(
         fs::canonicalize(folder)
             .map_err(|error| KbpkSourceError::Folder { path: folder.to_owned(), error })
     };
-    if !folder(key_file)?.starts_with(folder(keyring)?) {
+    let key_folder = folder(key_file)?;
+    let mut beside = key_folder.starts_with(folder(keyring)?);
+    match fs::canonicalize(keyring) {
+        Ok(keyring) => beside |= key_folder.starts_with(secret_file::folder(&keyring)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => {
+            return Err(KbpkSourceError::Folder { path: keyring.to_owned(), error });
+        }
+    }
+    if !beside {
         return Ok(());
     }
     if !allowed {
@@ -103,6 +113,15 @@ mod tests {
             keep_apart(&at(path), &keyring, false, &mut warnings).unwrap();
             assert_eq!(warnings, []);
         }
+        // A link to the keyring keeps nothing apart from the file, nor from itself.
+        fs::write(&keyring, "").unwrap();
+        symlink(&keyring, at("ring-2/keyring.toml")).unwrap();
+        for path in ["ring/kbpk", "ring/below/kbpk", "ring-2/kbpk"] {
+            let refused = keep_apart(&at(path), &at("ring-2/keyring.toml"), false, &mut Vec::new());
+            assert!(matches!(refused, Err(KbpkSourceError::BesideKeyring { .. })), "{path}");
+        }
+        keep_apart(&at("kbpk"), &at("ring-2/keyring.toml"), false, &mut Vec::new()).unwrap();
+
         let absent = keep_apart(&at("absent/kbpk"), &keyring, true, &mut Vec::new());
         assert!(matches!(absent, Err(KbpkSourceError::Folder { .. })));
     }
