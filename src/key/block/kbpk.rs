@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use super::cipher::BlockCipher;
@@ -143,9 +144,9 @@ impl Kbpk {
     ///
     /// # Errors
     ///
-    /// [`KbpkError::Text`] for a text that is no such key; [`KbpkError::Weak`] and
-    /// [`KbpkError::EqualParts`] for a triple-DES key that is less than one; [`KbpkError::Secret`]
-    /// where there is no memory with this protection.
+    /// [`KbpkError::Text`] for a text that is no such key; [`KbpkError::Zero`] for nothing but zeros;
+    /// [`KbpkError::Weak`] and [`KbpkError::EqualParts`] for a triple-DES key that is less than one;
+    /// [`KbpkError::Secret`] where there is no memory with this protection.
     pub fn from_hex(
         algorithm: KbpkAlgorithm,
         hex: &str,
@@ -276,6 +277,7 @@ impl Kbpk {
     ) -> Result<Self, KbpkError> {
         let Keys { kbpk, encryption, authentication } = &mut *keys;
         let kbpk = &kbpk[..algorithm.key_len()];
+        refuse_zero(kbpk)?;
         if !algorithm.is_aes() {
             refuse_less_than_triple_des(kbpk)?;
         }
@@ -374,6 +376,8 @@ pub enum KbpkError {
         /// Which part, counted from one.
         part: usize,
     },
+    /// Every byte of the key is zero: no key was ever there, or its components cancel out.
+    Zero,
 }
 
 impl fmt::Display for KbpkError {
@@ -396,6 +400,10 @@ impl fmt::Display for KbpkError {
             Self::Weak { part } => write!(
                 f,
                 "part {part} of the protection key is a weak or semi-weak DES key; have it replaced"
+            ),
+            Self::Zero => f.write_str(
+                "the protection key is all zeros; see whether its components were entered twice, \
+                 or have it replaced",
             ),
         }
     }
@@ -429,6 +437,12 @@ fn check_values(algorithm: KbpkAlgorithm, key: &[u8]) -> (Kcv, Option<Kcv>) {
     });
     block.zeroize();
     (kcv, legacy)
+}
+
+/// Refuses a key of zeros, judged once all bytes were looked at.
+fn refuse_zero(key: &[u8]) -> Result<(), KbpkError> {
+    let any = key.iter().fold(0, |any, byte| any | byte);
+    if declassify(any.ct_eq(&0)) { Err(KbpkError::Zero) } else { Ok(()) }
 }
 
 /// Refuses weak parts and equal neighbours, both judged with parity set.

@@ -117,6 +117,24 @@ fn a_triple_des_key_that_is_less_is_refused() {
 }
 
 #[test]
+fn a_key_of_zeros_is_refused_however_it_came() {
+    for algorithm in KbpkAlgorithm::ALL {
+        let zeros = "0".repeat(2 * algorithm.key_len());
+        let refused = Kbpk::from_hex(algorithm, &zeros, Protection::Wiped);
+        assert_eq!(refused.unwrap_err(), KbpkError::Zero, "{algorithm:?}");
+
+        let text = "13".repeat(algorithm.key_len());
+        let twice =
+            [(); 2].map(|()| KbpkComponent::from_hex(algorithm, &text, Protection::Wiped).unwrap());
+        let cancelled = Kbpk::from_components(algorithm, &twice, Protection::Wiped);
+        assert_eq!(cancelled.unwrap_err(), KbpkError::Zero, "{algorithm:?}");
+    }
+    for one in ["80000000000000000000000000000000", "00000000000000000000000000000001"] {
+        Kbpk::from_hex(KbpkAlgorithm::Aes128, one, Protection::Wiped).unwrap();
+    }
+}
+
+#[test]
 fn two_or_three_components_of_the_keys_length_combine() {
     let component =
         |algorithm, hex: &str| KbpkComponent::from_hex(algorithm, hex, Protection::Wiped).unwrap();
