@@ -2,10 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 
 use cvv2::{Expiry, Pan};
 use cvv2_resolver::{
@@ -13,6 +12,10 @@ use cvv2_resolver::{
     StoreError, StoreKeys,
 };
 use tempfile::TempDir;
+
+mod processes;
+
+use processes::{Task, command, said, say};
 
 struct Home {
     directory: PathBuf,
@@ -213,107 +216,41 @@ fn another_process_may_read_and_not_write() {
 fn a_process_that_aborts_loses_nothing_and_leaves_no_lock() {
     let home = home();
     drop(EmbeddedStore::create(&home.directory, &home.keys).unwrap());
-    let output = command(&home, "put and abort").output().unwrap();
+    let output = command(&home.directory, &home.keys, "put and abort").output().unwrap();
     assert!(!output.status.success());
     let store = EmbeddedStore::open(&home.directory, &home.keys).unwrap();
     assert!((0..10).all(|number| holds(&store, number)));
     assert!(store.check().unwrap().is_sound());
 }
 
-#[test]
-fn a_process_that_is_killed_loses_nothing_that_it_acknowledged() {
-    let home = home();
-    drop(EmbeddedStore::create(&home.directory, &home.keys).unwrap());
-    let mut acknowledged = 0;
-    for round in 1..=5 {
-        let mut child = Killed(command(&home, "put for ever").spawn().unwrap());
-        let lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
-        let mut acks = lines.filter_map(|line| {
-            line.unwrap().strip_prefix("task: put ").map(|n| n.parse().unwrap())
-        });
-        // Killed after a different number of cards each time, wherever it is by then.
-        acknowledged = acks.nth(7 * round).expect("the child puts cards until it is killed");
-        child.0.kill().unwrap();
-        acknowledged = acks.last().unwrap_or(acknowledged);
-        child.0.wait().unwrap();
-
-        let store = EmbeddedStore::open_read_only(&home.directory, &home.keys).unwrap();
-        assert!((0..=acknowledged).all(|number| holds(&store, number)), "round {round}");
-        assert!(store.check().unwrap().is_sound());
-        // At most the one card that was under way is there without an acknowledgement.
-        assert!(store.len().unwrap() - u64::from(acknowledged) <= 2);
-    }
-    assert!(acknowledged > 5 * 7);
-}
-
-/// Ends the child even where the test fails.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-const TASK: &str = "CVV2_RESOLVER_TEST_TASK";
-const DIRECTORY: &str = "CVV2_RESOLVER_TEST_DIRECTORY";
-const KEYS: &str = "CVV2_RESOLVER_TEST_KEYS";
-
-/// This very program as another process, which does nothing but the task.
-fn command(home: &Home, task: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", "task_of_another_process", "--ignored", "--nocapture", "--quiet"])
-        .env(TASK, task)
-        .env(DIRECTORY, &home.directory)
-        .env(KEYS, home.keys.to_hex().as_str())
-        .stdout(Stdio::piped());
-    command
-}
-
 /// Runs the task to its end and returns the lines that it said.
 fn run(home: &Home, task: &str) -> Vec<String> {
-    let output = command(home, task).stderr(Stdio::inherit()).output().unwrap();
+    let mut command = command(&home.directory, &home.keys, task);
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success());
-    let said = String::from_utf8(output.stdout).unwrap();
-    // The test harness of the other process has its say on the same stream.
-    let said = said.lines().filter_map(|line| line.strip_prefix("task: "));
-    said.map(str::to_owned).collect()
+    let said_all = String::from_utf8(output.stdout).unwrap();
+    said_all.lines().filter_map(said).map(str::to_owned).collect()
 }
 
 #[test]
 #[ignore = "no test of its own: what other tests start as another process"]
 fn task_of_another_process() {
-    let Ok(task) = std::env::var(TASK) else { return };
-    let directory = std::env::var(DIRECTORY).unwrap();
-    let keys = StoreKeys::from_hex(&std::env::var(KEYS).unwrap()).unwrap();
-    let open = || EmbeddedStore::open(&directory, &keys);
-    println!();
-    match task.as_str() {
+    let Some(task) = Task::of_this_process() else { return };
+    match task.words.join(" ").as_str() {
         "read" => {
-            let store = EmbeddedStore::open_read_only(&directory, &keys).unwrap();
-            (0..10)
-                .filter(|&number| holds(&store, number))
-                .for_each(|n| println!("task: found {n}"));
+            let store = task.open_read_only().unwrap();
+            let found = (0..10).filter(|&number| holds(&store, number));
+            found.for_each(|number| say(format_args!("found {number}")));
         }
-        "write" => match open() {
-            Ok(_) => println!("task: opened"),
-            Err(StoreError::InUse { .. }) => println!("task: in use"),
+        "write" => match task.open() {
+            Ok(_) => say("opened"),
+            Err(StoreError::InUse { .. }) => say("in use"),
             Err(error) => panic!("{error}"),
         },
         "put and abort" => {
-            let store = open().unwrap();
+            let store = task.open().unwrap();
             (0..10).for_each(|number| put(&store, number).unwrap());
             std::process::abort();
-        }
-        "put for ever" => {
-            let store = open().unwrap();
-            let next = u32::try_from(store.len().unwrap()).unwrap();
-            for number in next.. {
-                put(&store, number).unwrap();
-                println!("task: put {number}");
-            }
         }
         task => panic!("no such task: {task}"),
     }

@@ -246,7 +246,8 @@ impl<'s> Import<'s> {
         if marks.is_some_and(Marks::are_empty) {
             return Ok(0);
         }
-        let rows_of_part = self.progress.rows / SINGLE_PARTS as u64 + 1;
+        // A batch is of one part, and few batches are few commits.
+        let rows_of_part = (self.progress.rows / SINGLE_PARTS as u64 + 1).max(PUT_BATCH as u64);
         let mut bytes = Vec::new();
         for part in 0..PARTS / 2 {
             bytes.clear();

@@ -30,6 +30,12 @@ impl Resealed {
 }
 
 impl EmbeddedStore {
+    /// The version of the key that this store seals under.
+    #[must_use]
+    pub fn current_key(&self) -> KeyVersion {
+        self.sealer.current()
+    }
+
     /// Makes a sealing key the current one: cards are sealed under it from now on.
     ///
     /// The key must be among those that the store was opened with. Rows that were sealed before stay
