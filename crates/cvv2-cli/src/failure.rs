@@ -6,7 +6,7 @@ use std::path::Path;
 
 use cvv2::key::{KbpkError, KeyBlockError};
 use cvv2_keyring::ceremony::{CeremonyError, PromptError};
-use cvv2_keyring::kbpk::KbpkSourceError;
+use cvv2_keyring::kbpk::{FormError, KbpkSourceError};
 use cvv2_keyring::secret_file::{SecretFileError, SecretFileFault};
 use cvv2_keyring::{FileFault, KeyringError, LoadCause};
 
@@ -76,9 +76,9 @@ impl Failure {
             KbpkSourceError::File(error) => Self::key_file(error),
             KbpkSourceError::Folder { path, error } => Self::file(path, error),
             KbpkSourceError::Prompt(error) => Self::prompt(error),
-            KbpkSourceError::Generator | KbpkSourceError::Key(KbpkError::Secret(_)) => {
-                Self::system(error)
-            }
+            KbpkSourceError::Form { error: FormError::Key(KbpkError::Secret(_)), .. }
+            | KbpkSourceError::Generator
+            | KbpkSourceError::Key(KbpkError::Secret(_)) => Self::system(error),
             _ => Self::bad_input(error),
         }
     }

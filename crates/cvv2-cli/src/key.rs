@@ -11,6 +11,7 @@ mod init;
 mod list;
 mod material;
 mod rotate;
+mod source;
 mod transcript;
 
 pub(crate) use self::material::Material;

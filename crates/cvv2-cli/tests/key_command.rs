@@ -533,6 +533,23 @@ mod ceremony {
     }
 
     #[test]
+    fn a_transcript_is_filed_though_nobody_reads_the_output() {
+        let ring = Ring::new();
+        let [first, second] =
+            COMPONENTS.map(|(hex, kcv)| ring.file(kcv, &format!("{hex} {kcv}\n")));
+        let transcript = ring.path("t.txt").display().to_string();
+        let words = ["key", "import", "--name", "visa", "--bins", "412345", "--kcv", SUM_KCV];
+        let source = ["--component-file", &first, "--component-file", &second];
+        let place = ring.place();
+        let place = place.each_ref().map(String::as_str);
+        let words = [&words, &ENTRY[..], &source, &["--transcript", &transcript], &place].concat();
+        let mut child = start(&words);
+        drop(child.stdout.take());
+        assert_eq!(ended(child, "").code, 0);
+        assert!(ring.text("t.txt").contains(SUM_KCV));
+    }
+
+    #[test]
     fn there_is_no_ceremony_without_a_terminal() {
         let ring = Ring::new();
         let place = ring.place();
@@ -804,10 +821,13 @@ mod configuration {
     }
 
     #[test]
-    fn a_product_may_have_no_cvv2() {
+    fn products_without_a_cvv2_are_bins_as_in_the_keyring() {
         let ring = Ring::with_test_key();
-        let kbpk = "kbpk = { file = 'kbpk' }\n[service]\nno_cvv2 = ['51', '412345']";
-        let config = configured(&ring, kbpk);
-        cvv2(&["key", "list", "--config", &config], "").failed(2, "line 10, column 11");
+        let list = |bins: &str| {
+            let keyring = format!("kbpk = {{ file = 'kbpk' }}\n[service]\nno_cvv2 = [{bins}]");
+            cvv2(&["key", "list", "--config", &configured(&ring, &keyring)], "")
+        };
+        list("'412345', '400000-400099'").done();
+        list("'412345', '51'").failed(2, "line 10, column 11");
     }
 }

@@ -15,7 +15,7 @@ const DOCUMENT: &str = include_str!("../../../docs/OPERATIONS.md");
 #[derive(Default)]
 struct Step<'a> {
     line: usize,
-    commands: String,
+    commands: Vec<&'a str>,
     /// What the terminal asks, and what is typed.
     answers: Vec<Answer<'a>>,
     /// Lines of the output, in their order, each of which goes on as it likes.
@@ -40,7 +40,7 @@ fn steps(document: &str) -> Vec<Step<'_>> {
             }
             (Some(_), Some(_)) => fence = None,
             (Some("text"), None) => steps.last_mut().unwrap().output.push(text),
-            (Some(_), None) => steps.last_mut().unwrap().commands += &format!("{text}\n"),
+            (Some(_), None) => steps.last_mut().unwrap().commands.push(text),
             (None, None) => {
                 if let Some(answer) = answer(text) {
                     steps.last_mut().unwrap().answers.push(answer);
@@ -71,7 +71,7 @@ fn the_operations_work_as_written() {
     let path = env::join_paths([program].into_iter().chain(env::split_paths(&path))).unwrap();
     for step in steps {
         let path = format!("PATH={}", path.to_str().unwrap());
-        let shell = ["env", &path, "sh", "-eu", "-c", &step.commands];
+        let shell = ["env", &path, "sh", "-eu", "-c", &step.commands.join("\n")];
         let (ran, screen) = run_at_terminal(&shell, folder.path(), &step.answers);
         assert_eq!(ran.code, 0, "line {}: {ran:?}, screen {screen}", step.line);
         let mut rest = ran.out.as_str();

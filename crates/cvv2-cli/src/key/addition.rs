@@ -4,7 +4,8 @@ use cvv2::key::Kbpk;
 use cvv2_keyring::{BinRange, Date, Draft, KeyEntry, Month, Successor};
 use serde_json::json;
 
-use super::material::{Material, Source};
+use super::material::Material;
+use super::source::Source;
 use super::{list, token};
 use crate::args::EntryArgs;
 use crate::failure::{Answer, Failure};

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::addition::Addition;
 use super::check_value;
 use super::custodians::Custodians;
-use super::material::Source;
+use super::source::Source;
 use super::transcript::Filing;
 use crate::args::{CeremonyArgs, CvkCeremonyArgs, KbpkCeremonyArgs};
 use crate::failure::{Answer, Failure};

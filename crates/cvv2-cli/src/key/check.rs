@@ -114,6 +114,12 @@ impl Report {
             opened: opened.len(),
             states: State::ALL.map(|state| (state.name(), count(state))),
         });
+        if self.memory.protection == Some(Protection::Wiped.name()) {
+            self.notes.push(
+                "keys are in memory that may be swapped and dumped; raise RLIMIT_MEMLOCK"
+                    .to_owned(),
+            );
+        }
         for entry in keyring.list() {
             self.notes.extend(note(entry, &keyring, &kbpk, place.today()));
         }
@@ -124,17 +130,20 @@ impl Report {
 /// What somebody should know of a key.
 fn note(entry: &KeyEntry, keyring: &Keyring, kbpk: &Kbpk, today: Date) -> Option<String> {
     let name = &entry.name;
-    let has_successor = keyring.list().any(|other| other.predecessor.as_ref() == Some(name));
+    let takes_over = |other: &KeyEntry| {
+        other.predecessor.as_ref() == Some(name) && other.state != State::Pending
+    };
+    let has_successor = || keyring.list().any(takes_over);
     match (entry.state, entry.until) {
         (State::Pending, _) => Some(format!("{name} is pending: it waits until it is activated")),
         (State::Retired, _) => {
             let opened = CvkPair::from_key_block(&entry.block, kbpk, entry.expiry_order);
             opened.err().map(|e| format!("{name} is retired, and its block does not open: {e}"))
         }
-        (State::Active, Some(until)) if until < today && !has_successor => Some(format!(
+        (State::Active, Some(until)) if until < today && !has_successor() => Some(format!(
             "{name} ended on {until}, and nothing has taken over from it; its cards get no value"
         )),
-        (State::Active, Some(until)) if until < today + SOON && !has_successor => Some(format!(
+        (State::Active, Some(until)) if until < today + SOON && !has_successor() => Some(format!(
             "{name} ends on {until}, and nothing takes over from it; see `cvv2 key rotate --help`"
         )),
         _ => None,

@@ -1,7 +1,7 @@
 //! `cvv2 key import`: a key that comes from elsewhere, or is made.
 
 use super::addition::Addition;
-use super::material::Source;
+use super::source::Source;
 use crate::args::ImportArgs;
 use crate::failure::{Answer, Failure};
 use crate::keyring::Place;

@@ -1,7 +1,7 @@
 //! `cvv2 key rotate`: the key that takes over from another.
 
 use super::addition::Addition;
-use super::material::Source;
+use super::source::Source;
 use crate::args::RotateArgs;
 use crate::failure::{Answer, Failure};
 use crate::keyring::Place;
