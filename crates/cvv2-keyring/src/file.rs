@@ -3,7 +3,7 @@
 //!
 //! The file holds no secret, but who can write it can exchange one key of the issuer for another.
 //!
-//! A change of `NAME` takes these steps, under a lock on the folder:
+//! A change of `NAME` takes these steps, under the lock of the folder:
 //!
 //! 1. the new text is written to `.NAME.new` and synced;
 //! 2. `.NAME.swap` becomes a second name of it;
@@ -192,14 +192,18 @@ impl Names {
 struct Folder {
     path: PathBuf,
     handle: File,
+    /// A file of its own, that only its owner may open: whoever can open a file can lock it, and
+    /// many may read the folder. It stays, as to remove it could take it from the next one.
+    lock: File,
 }
 
 impl Folder {
     fn lock(path: &Path) -> Result<Self, FileFault> {
         let handle = File::open(path)?;
         check_folder(&handle)?;
-        match handle.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), handle }),
+        let lock = open_lock(&path.join(LOCK), &handle.metadata()?)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), handle, lock }),
             Err(TryLockError::WouldBlock) => Err(FileFault::Busy),
             Err(TryLockError::Error(e)) => Err(e.into()),
         }
@@ -210,7 +214,7 @@ impl Drop for Folder {
     fn drop(&mut self) {
         // A child that another thread is just starting has the handle as well until it executes
         // its program, so closing it here would not be the end of the lock.
-        let _ = self.handle.unlock();
+        let _ = self.lock.unlock();
     }
 }
 
@@ -239,9 +243,28 @@ impl Snapshot {
 }
 
 fn open(path: &Path) -> io::Result<File> {
+    open_with(OpenOptions::new().read(true), path)
+}
+
+/// Opens the file to lock in a folder, and makes it if it is not there.
+fn open_lock(path: &Path, folder: &Metadata) -> Result<File, FileFault> {
+    let mut options = OpenOptions::new();
+    let lock = open_with(options.read(true).write(true).create(true).mode(0o600), path)?;
+    let meta = lock.metadata()?;
+    if !meta.is_file() || !is_trusted(&meta) || meta.mode() & OPEN_TO_OTHERS != 0 {
+        return Err(FileFault::Lock(path.to_owned()));
+    }
+    if meta.uid() != folder.uid() && rustix::process::geteuid().is_root() {
+        // The folder's owner could not change a keyring any more if root did once.
+        fchown(&lock, Some(folder.uid()), None)?;
+    }
+    Ok(lock)
+}
+
+fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     // To open a pipe waits for its writer, which may never come.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits();
-    OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)
+    options.custom_flags(flags.cast_signed()).open(path)
 }
 
 fn read_text(file: &mut File) -> Result<String, FileFault> {
@@ -333,6 +356,9 @@ fn hidden(path: &Path, suffix: &str) -> OsString {
 
 const ROOT: u32 = 0;
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+const OPEN_TO_OTHERS: u32 = 0o077;
+/// One for all keyrings of a folder.
+const LOCK: &str = ".keyring.lock";
 const STICKY: u32 = 0o1000;
 
 #[cfg(test)]
@@ -377,6 +403,27 @@ mod tests {
         assert!(matches!(gone.unwrap_err().fault, FileFault::Io(_)));
         assert!(!path.exists());
         assert_eq!(hidden_names(folder.path()), 0);
+    }
+
+    #[test]
+    fn the_lock_is_private_and_who_reads_the_folder_cannot_block_it() {
+        let (folder, path) = folder();
+        let lock = folder.path().join(LOCK);
+        assert_eq!(fs::metadata(&lock).unwrap().mode() & 0o7777, 0o600);
+
+        let by_a_reader = File::open(folder.path()).unwrap();
+        by_a_reader.lock().unwrap();
+        let locked = LockedFile::open(&path).unwrap();
+        assert!(matches!(LockedFile::open(&path).unwrap_err().fault, FileFault::Busy));
+        drop(locked);
+        drop(LockedFile::open(&path).unwrap());
+
+        fs::set_permissions(&lock, fs::Permissions::from_mode(0o640)).unwrap();
+        let refused = LockedFile::open(&path).unwrap_err();
+        assert!(matches!(&refused.fault, FileFault::Lock(path) if *path == lock), "{refused}");
+        fs::remove_file(&lock).unwrap();
+        std::os::unix::fs::symlink(&path, &lock).unwrap();
+        assert!(LockedFile::open(&path).is_err());
     }
 
     /// Of two edits, one before the exchange and one after it, the later one stays in place.

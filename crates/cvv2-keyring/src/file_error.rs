@@ -51,6 +51,9 @@ pub enum FileFault {
     FolderWritable,
     /// The system refused.
     Io(io::Error),
+    /// This file, which processes lock that change a keyring in the folder, is not the owner's
+    /// alone, so that others could keep it locked.
+    Lock(PathBuf),
     /// It is no regular file.
     NotAFile,
     /// It is not UTF-8.
@@ -84,6 +87,11 @@ impl fmt::Display for FileFault {
                  and run `chmod go-w` on it",
             ),
             Self::Io(error) => error.fmt(f),
+            Self::Lock(lock) => write!(
+                f,
+                "others may lock {}; remove it when nobody changes a keyring in this folder",
+                lock.display()
+            ),
             Self::NotAFile => f.write_str("not a regular file; give the keyring's file"),
             Self::NotText => f.write_str("not UTF-8 text; give the keyring's file"),
             Self::Owner => f.write_str(

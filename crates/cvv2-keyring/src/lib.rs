@@ -124,7 +124,8 @@
 //! By hand, with any editor; or by a [`Draft`], which leaves comments and order as they are, and
 //! replaces the file as a whole: it is the old one or the new one whatever stops the process, and
 //! the old one stays beside it as `NAME.previous`. A draft is refused if somebody else changes the
-//! file meanwhile.
+//! file meanwhile. An empty `.keyring.lock` stays in the folder: who changes a keyring locks it, and
+//! nobody but its owner can.
 //!
 //! # What it does not protect
 //!

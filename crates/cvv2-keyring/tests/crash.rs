@@ -173,9 +173,14 @@ impl Cycle {
         let before = self.at();
         let mut strace = Command::new("strace");
         strace.args(["-f", "-o"]).arg(&log);
-        for name in
-            ["", "keyring.toml", "keyring.toml.previous", ".keyring.toml.new", ".keyring.toml.swap"]
-        {
+        for name in [
+            "",
+            ".keyring.lock",
+            "keyring.toml",
+            "keyring.toml.previous",
+            ".keyring.toml.new",
+            ".keyring.toml.swap",
+        ] {
             strace.arg("-P").arg(self.folder.path().join(name));
         }
         strace.args(["-e", &format!("trace={call}"), "-e"]);
@@ -198,7 +203,8 @@ impl Cycle {
         assert_eq!(self.at(), (after + 1) % STEPS, "{case}");
         for name in fs::read_dir(self.folder.path()).unwrap() {
             let name = name.unwrap().file_name();
-            assert!(!name.as_encoded_bytes().starts_with(b"."), "{case}: left {}", name.display());
+            let stays = name == ".keyring.lock" || !name.as_encoded_bytes().starts_with(b".");
+            assert!(stays, "{case}: left {}", name.display());
         }
         stopped
     }
