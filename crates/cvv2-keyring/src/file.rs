@@ -48,6 +48,7 @@ pub(crate) fn create(path: &Path, text: &str) -> Result<(), FileError> {
     let create = || {
         let folder = Folder::lock(folder(path))?;
         let new = folder.path.join(hidden(path, ".new"));
+        check_leftover(&new)?;
         remove_if_there(&new)?;
         // A link, as a rename would take the place of a file that is there.
         let created = write_new(&new, text, None).and_then(|()| fs::hard_link(&new, path));
@@ -78,7 +79,11 @@ impl LockedFile {
         let open = || {
             let path = fs::canonicalize(given)?;
             let folder = Folder::lock(folder(&path))?;
-            Names::new(&folder, &path).recover()?;
+            let names = Names::new(&folder, &path);
+            for name in [&names.new, &names.swap, &names.previous] {
+                check_leftover(name)?;
+            }
+            names.recover()?;
             let snapshot = Snapshot::read(&path)?;
             Ok(Self { given: given.to_owned(), path, folder, snapshot })
         };
@@ -302,12 +307,21 @@ fn check_file(meta: &Metadata) -> Result<(), FileFault> {
 
 fn check_folder(folder: &File) -> Result<(), FileFault> {
     let meta = folder.metadata()?;
-    // In a sticky folder nobody else can rename a file of ours.
-    let others_write = meta.mode() & WRITABLE_BY_OTHERS != 0 && meta.mode() & STICKY == 0;
-    if others_write || !is_trusted(&meta) {
+    // Nor in a sticky one: others cannot rename a file of ours there, but make one before us.
+    if meta.mode() & WRITABLE_BY_OTHERS != 0 || !is_trusted(&meta) {
         return Err(FileFault::FolderWritable);
     }
     Ok(())
+}
+
+/// Refuses what no change of a keyring has left under this name.
+fn check_leftover(path: &Path) -> Result<(), FileFault> {
+    match look(path)? {
+        Some(meta) if !meta.is_file() || !is_trusted(&meta) => {
+            Err(FileFault::Leftover(path.to_owned()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether it belongs to root or to the user that this process acts as.
@@ -359,7 +373,6 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 const OPEN_TO_OTHERS: u32 = 0o077;
 /// One for all keyrings of a folder.
 const LOCK: &str = ".keyring.lock";
-const STICKY: u32 = 0o1000;
 
 #[cfg(test)]
 mod tests {
@@ -403,6 +416,44 @@ mod tests {
         assert!(matches!(gone.unwrap_err().fault, FileFault::Io(_)));
         assert!(!path.exists());
         assert_eq!(hidden_names(folder.path()), 0);
+    }
+
+    #[test]
+    fn what_no_change_left_is_not_touched() {
+        let (folder, path) = folder();
+        let other = folder.path().join("other");
+        fs::write(&other, "mine").unwrap();
+        let refused = |name: &Path| {
+            let refused = LockedFile::open(&path).unwrap_err();
+            assert!(
+                matches!(&refused.fault, FileFault::Leftover(path) if path == name),
+                "{refused}"
+            );
+        };
+        for name in [".keyring.toml.new", ".keyring.toml.swap", "keyring.toml.previous"] {
+            let name = folder.path().join(name);
+            std::os::unix::fs::symlink(&other, &name).unwrap();
+            refused(&name);
+            fs::remove_file(&name).unwrap();
+            fs::create_dir(&name).unwrap();
+            refused(&name);
+            fs::remove_dir(&name).unwrap();
+            // Only root can give a file away.
+            if rustix::process::geteuid().is_root() {
+                fs::write(&name, "").unwrap();
+                std::os::unix::fs::chown(&name, Some(4321), None).unwrap();
+                refused(&name);
+                fs::remove_file(&name).unwrap();
+            }
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        LockedFile::open(&path).unwrap().replace("new").unwrap();
+
+        let link = folder.path().join(".second.toml.new");
+        std::os::unix::fs::symlink(&other, &link).unwrap();
+        let refused = create(&folder.path().join("second.toml"), "text").unwrap_err();
+        assert!(matches!(refused.fault, FileFault::Leftover(_)), "{refused}");
+        assert_eq!(fs::read_to_string(&other).unwrap(), "mine");
     }
 
     #[test]

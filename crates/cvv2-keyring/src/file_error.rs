@@ -47,10 +47,12 @@ pub enum FileFault {
     Changed,
     /// There is a file of this name.
     Exists,
-    /// Others may rename files in the folder.
+    /// Others may make or rename files in the folder, sticky or not.
     FolderWritable,
     /// The system refused.
     Io(io::Error),
+    /// This name, which a change of the keyring uses, is no regular file of root or of this user.
+    Leftover(PathBuf),
     /// This file, which processes lock that change a keyring in the folder, is not the owner's
     /// alone, so that others could keep it locked.
     Lock(PathBuf),
@@ -83,10 +85,16 @@ impl fmt::Display for FileFault {
                 "there is such a file, and it was left as it is; give another name for a new keyring",
             ),
             Self::FolderWritable => f.write_str(
-                "other users may exchange files in its folder; let the folder belong to you or to root \
-                 and run `chmod go-w` on it",
+                "other users may make or exchange files in its folder; let the folder belong to you or \
+                 to root and run `chmod go-w` on it, or use a folder of its own",
             ),
             Self::Io(error) => error.fmt(f),
+            Self::Leftover(path) => write!(
+                f,
+                "{} is no file that a change of this keyring left; find out who made it, and remove \
+                 it",
+                path.display()
+            ),
             Self::Lock(lock) => write!(
                 f,
                 "others may lock {}; remove it when nobody changes a keyring in this folder",

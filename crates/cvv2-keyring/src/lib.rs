@@ -131,8 +131,8 @@
 //!
 //! A key block is bound to its use by its own MAC, but not to its line in this file. Who can write
 //! the file can give one BIN the key of another, or an old keyring the place of the new. The file
-//! and its folder therefore have to be writable for their owner only, who is the user of this
-//! process or root; the folders above are the operator's to watch.
+//! and its folder, sticky or not, therefore have to be writable for their owner only, who is the
+//! user of this process or root; the folders above are the operator's to watch.
 
 mod bin_range;
 pub mod ceremony;

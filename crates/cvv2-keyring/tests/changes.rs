@@ -314,7 +314,7 @@ fn a_file_that_others_could_have_changed_is_refused() {
     }
     mode(&path, 0o600);
     for (bits, good) in
-        [(0o700, true), (0o755, true), (0o770, false), (0o707, false), (0o1777, true)]
+        [(0o700, true), (0o755, true), (0o770, false), (0o707, false), (0o1777, false)]
     {
         mode(folder.path(), bits);
         for opened in [Keyring::read(&path, &kbpk).map(drop), Draft::open(&path, &kbpk).map(drop)] {
@@ -327,7 +327,9 @@ fn a_file_that_others_could_have_changed_is_refused() {
 fn what_is_no_keyring_file_is_refused() {
     let (folder, path) = folder("");
     let kbpk = kbpk();
-    assert!(matches!(fault(Keyring::read(folder.path(), &kbpk)), FileFault::NotAFile));
+    let below = folder.path().join("below");
+    fs::create_dir(&below).unwrap();
+    assert!(matches!(fault(Keyring::read(&below, &kbpk)), FileFault::NotAFile));
     let pipe = folder.path().join("pipe");
     rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
     assert!(matches!(fault(Keyring::read(&pipe, &kbpk)), FileFault::NotAFile));
