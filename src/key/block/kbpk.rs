@@ -365,7 +365,8 @@ pub enum KbpkError {
         /// How many there were.
         given: usize,
     },
-    /// Two neighbouring parts of a triple-DES key are the same: it would be single DES.
+    /// Two parts of a triple-DES key are the same. Neighbours would make it single DES, and the
+    /// first and the last a double-length key that passes for a triple-length one.
     EqualParts,
     /// There is no memory with the wanted protection.
     Secret(SecretError),
@@ -392,8 +393,7 @@ impl fmt::Display for KbpkError {
                 "{given} components of the protection key were given; combine two or three"
             ),
             Self::EqualParts => f.write_str(
-                "two neighbouring parts of the protection key are the same DES key; have it \
-                 replaced",
+                "two parts of the protection key are the same DES key; have it replaced",
             ),
             Self::Secret(error) => error.fmt(f),
             Self::Text(error) => error.fmt(f),
@@ -445,7 +445,7 @@ fn refuse_zero(key: &[u8]) -> Result<(), KbpkError> {
     if declassify(any.ct_eq(&0)) { Err(KbpkError::Zero) } else { Ok(()) }
 }
 
-/// Refuses weak parts and equal neighbours, both judged with parity set.
+/// Refuses weak parts and equal ones, both judged with parity set.
 fn refuse_less_than_triple_des(key: &[u8]) -> Result<(), KbpkError> {
     let (parts, _) = key.as_chunks::<8>();
     for (number, part) in (1..).zip(parts) {
@@ -453,9 +453,11 @@ fn refuse_less_than_triple_des(key: &[u8]) -> Result<(), KbpkError> {
             return Err(KbpkError::Weak { part: number });
         }
     }
-    for pair in parts.windows(2) {
-        if declassify(equal_but_for_parity(&pair[0], &pair[1])) {
-            return Err(KbpkError::EqualParts);
+    for (number, part) in parts.iter().enumerate() {
+        for other in &parts[..number] {
+            if declassify(equal_but_for_parity(part, other)) {
+                return Err(KbpkError::EqualParts);
+            }
         }
     }
     Ok(())

@@ -108,12 +108,14 @@ fn a_triple_des_key_that_is_less_is_refused() {
         (double, vec![x, "FEFEFEFEFEFEFEFE"], KbpkError::Weak { part: 2 }),
         (triple, vec![x, y, y], KbpkError::EqualParts),
         (triple, vec![x, x, y], KbpkError::EqualParts),
+        (triple, vec![x, y, x], KbpkError::EqualParts),
+        (triple, vec![x, y, twin], KbpkError::EqualParts),
         (triple, vec![x, y, "01FE01FE01FE01FE"], KbpkError::Weak { part: 3 }),
     ] {
         let refused = Kbpk::from_hex(algorithm, &parts.concat(), Protection::Wiped);
         assert_eq!(refused.unwrap_err(), error, "{parts:?}");
     }
-    Kbpk::from_hex(triple, &[x, y, x].concat(), Protection::Wiped).unwrap();
+    Kbpk::from_hex(triple, &[x, y, "1032547698BADCFE"].concat(), Protection::Wiped).unwrap();
 }
 
 #[test]
