@@ -6,7 +6,7 @@ use zeroize::Zeroize;
 
 use super::KeyBlock;
 use super::error::{HeaderField, KeyBlockError};
-use super::field::{Exportability, KeyAlgorithm, KeyUsage, ModeOfUse};
+use super::field::{Exportability, KeyAlgorithm, KeyContext, KeyUsage, ModeOfUse};
 use super::header::KeyBlockHeader;
 use super::kbpk::Kbpk;
 use super::open::LENGTH;
@@ -145,6 +145,9 @@ fn refuse_looser(own: &KeyBlockHeader, new: &KeyBlockHeader) -> Result<(), KeyBl
         HeaderField::ModeOfUse
     } else if new.exportability() > own.exportability() {
         HeaderField::Exportability
+    } else if own.context() != KeyContext::ByProtectionKey && new.context() != own.context() {
+        // Storage is not exchange, nor the other way round, and no context stands for both.
+        HeaderField::KeyContext
     } else {
         return Ok(());
     };

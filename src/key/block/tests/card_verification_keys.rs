@@ -102,6 +102,25 @@ fn an_export_allows_no_more_than_the_import_did() {
 }
 
 #[test]
+fn an_export_keeps_to_the_context_of_the_import() {
+    use KeyContext::*;
+    let header = |context| cvk_header(ModeOfUse::Verify).with_context(context);
+    let kbpk = kbpk(D_KBPK);
+    for own in [ByProtectionKey, Storage, Exchange] {
+        let key = import(&cvk().to_key_block(&header(own), &kbpk, &PADDING).unwrap()).unwrap();
+        for new in [ByProtectionKey, Storage, Exchange] {
+            let expected = if own == ByProtectionKey || own == new {
+                Ok(())
+            } else {
+                Err(KeyBlockError::Looser { field: HeaderField::KeyContext })
+            };
+            let block = key.to_key_block(&header(new), &kbpk, &PADDING);
+            assert_eq!(block.map(|_| ()), expected, "{own:?} {new:?}");
+        }
+    }
+}
+
+#[test]
 fn a_key_is_exported_for_card_verification_only() {
     let header = KeyBlockHeader::new(
         KeyBlockVersion::D,
