@@ -24,7 +24,7 @@ use zeroize::Zeroize;
 use crate::card::ExpiryOrder;
 use crate::kernel::{Kernel, KeyMaterial};
 use crate::residue;
-use crate::secret::{Protection, Secret};
+use crate::secret::{Protection, Secret, SecretError};
 
 /// The two halves of a card verification key, CVK A and CVK B, ready to compute.
 ///
@@ -98,7 +98,33 @@ impl CvkPair {
     /// [`KeyError::Length`] and [`KeyError::NotHex`] for a text that is not 32 hexadecimal digits,
     /// and [`KeyError`] for what `policy` refuses.
     pub fn from_hex(hex: &str, order: ExpiryOrder, policy: Policy) -> Result<Self, KeyError> {
-        let mut material = blank();
+        Self::from_hex_in(hex, order, policy, Protection::Wiped)
+    }
+
+    /// As [`from_hex`](Self::from_hex), in memory that is protected `at_least` so well.
+    ///
+    /// ```
+    /// use cvv2::secret::Protection;
+    /// use cvv2::{CvkPair, ExpiryOrder, KeyError, Policy};
+    ///
+    /// let hex = "0123456789ABCDEFFEDCBA9876543210"; // a published test key
+    /// let (order, policy) = (ExpiryOrder::YyMm, Policy::Strict);
+    /// match CvkPair::from_hex_in(hex, order, policy, Protection::Locked) {
+    ///     Ok(cvk) => assert!(cvk.protection() >= Protection::Locked),
+    ///     Err(error) => assert!(matches!(error, KeyError::Secret(_))),
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`from_hex`](Self::from_hex), and [`KeyError::Secret`] where there is no such memory.
+    pub fn from_hex_in(
+        hex: &str,
+        order: ExpiryOrder,
+        policy: Policy,
+        at_least: Protection,
+    ) -> Result<Self, KeyError> {
+        let mut material = KeyMaterial::zeros(at_least)?;
         decode_hex(hex, material.bytes_mut())?;
         Self::accept(material, order, policy)
     }
@@ -123,11 +149,13 @@ impl CvkPair {
     /// Combines full-length components by exclusive-or and gives the sum odd parity.
     ///
     /// Components of odd parity sum to even parity; DES ignores the parity bits, and payment HSMs
-    /// set them the same way.
+    /// set them the same way. The key gets memory that is no less protected than was
+    /// [asked for](Component::from_hex_in) each of its components.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Components`] for fewer than two, and [`KeyError`] for what `policy` refuses.
+    /// [`KeyError::Components`] for fewer than two, [`KeyError::Secret`] where there is no such
+    /// memory, and [`KeyError`] for what `policy` refuses.
     pub fn from_components(
         components: &[Component],
         order: ExpiryOrder,
@@ -136,7 +164,7 @@ impl CvkPair {
         if components.len() < 2 {
             return Err(KeyError::Components { given: components.len() });
         }
-        let mut material = blank();
+        let mut material = KeyMaterial::zeros(strictest(components))?;
         for component in components {
             for (byte, part) in material.bytes_mut().iter_mut().zip(component.bytes()) {
                 *byte ^= part;
@@ -279,6 +307,8 @@ pub enum KeyError {
         /// How many of the 16 bytes.
         bytes: u32,
     },
+    /// There is no memory with the wanted protection.
+    Secret(SecretError),
     /// A half is one of the weak or semi-weak keys of DES.
     Weak {
         /// `'A'` or `'B'`.
@@ -306,6 +336,7 @@ impl fmt::Display for KeyError {
                 "{bytes} of the 16 key bytes have even parity; a key entered as it was issued has \
                  odd parity in every byte, so check it for a typing error"
             ),
+            Self::Secret(error) => error.fmt(f),
             Self::Weak { half } => {
                 write!(f, "CVK {half} is a weak or semi-weak DES key; have the pair replaced")
             }
@@ -315,9 +346,20 @@ impl fmt::Display for KeyError {
 
 impl core::error::Error for KeyError {}
 
+impl From<SecretError> for KeyError {
+    fn from(error: SecretError) -> Self {
+        Self::Secret(error)
+    }
+}
+
 /// The best memory that is to be had.
 fn blank() -> Secret<KeyMaterial> {
     KeyMaterial::zeros(Protection::Wiped).expect("any memory is protected so well")
+}
+
+/// The most that was asked for any of them.
+fn strictest(components: &[Component]) -> Protection {
+    components.iter().map(Component::at_least).max().unwrap_or(Protection::Wiped)
 }
 
 /// Decodes exactly `into.len()` bytes of hexadecimal digits, in either case.
@@ -405,6 +447,35 @@ mod tests {
         let sum = strict("C7C480405ED526D6A451316758DCDF83").unwrap();
         assert!(bool::from(pair.ct_eq(&sum)));
         assert_eq!(pair.kcv(KcvMethod::TdesZeros).to_string(), "D5BE96");
+    }
+
+    #[test]
+    fn a_key_has_the_memory_that_was_asked_for_or_there_is_none() {
+        for at_least in [Protection::Wiped, Protection::Locked, Protection::MemfdSecret] {
+            let component = Component::from_hex_in(HEX, at_least);
+            let key = CvkPair::from_hex_in(HEX, ExpiryOrder::YyMm, Policy::Strict, at_least);
+            if Protection::strongest() < at_least {
+                assert!(matches!(component.unwrap_err(), KeyError::Secret(_)));
+                assert!(matches!(key.unwrap_err(), KeyError::Secret(_)));
+            } else {
+                assert!(component.unwrap().protection() >= at_least);
+                assert!(key.unwrap().protection() >= at_least);
+            }
+        }
+    }
+
+    #[test]
+    fn a_sum_is_asked_for_what_the_strictest_component_was() {
+        let strongest = Protection::strongest();
+        let component = |hex, at_least| Component::from_hex_in(hex, at_least).unwrap();
+        let parts = [
+            component("137A2C25C198E3EAA76161B99BA4C267", Protection::Wiped),
+            component("D5BFAD649E4CC43D023151DFC2791CE5", strongest),
+        ];
+        assert_eq!(strictest(&parts[..1]), Protection::Wiped);
+        assert_eq!(strictest(&parts), strongest);
+        let pair = CvkPair::from_components(&parts, ExpiryOrder::YyMm, Policy::Strict).unwrap();
+        assert!(pair.protection() >= strongest);
     }
 
     #[test]
