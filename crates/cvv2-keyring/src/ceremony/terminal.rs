@@ -295,7 +295,7 @@ mod tests {
             person.types("yes\n");
             person
         });
-        let assembly = CvkAssembly::live(ExpiryOrder::YyMm);
+        let assembly = CvkAssembly::live(ExpiryOrder::YyMm, cvv2::secret::Protection::Wiped);
         let (_, record) = Ceremony::of(2).run(&assembly, &mut terminal).unwrap();
         assert_eq!(record.kcv.to_string(), "D5BE96");
 

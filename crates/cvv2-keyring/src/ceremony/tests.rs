@@ -1,6 +1,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use cvv2::secret::Protection;
 use cvv2::{CvkPair, ExpiryOrder, KeyError};
 use time::macros::datetime;
 
@@ -22,7 +23,8 @@ type Run = (Result<(CvkPair, Record), CeremonyError<KeyError>>, String);
 /// Runs a ceremony for a CVK pair; every act has to be used.
 fn run(ceremony: &Ceremony, acts: &[Act]) -> Run {
     let mut script = Script::new(acts);
-    let ran = ceremony.run(&CvkAssembly::live(ExpiryOrder::YyMm), &mut script);
+    let assembly = CvkAssembly::live(ExpiryOrder::YyMm, Protection::Wiped);
+    let ran = ceremony.run(&assembly, &mut script);
     (ran, script.end())
 }
 
@@ -288,4 +290,20 @@ fn the_transcript_says_who_when_and_which_check_values_and_nothing_of_the_key() 
             "kcv": "D5BE96",
         })
     );
+}
+
+#[test]
+fn a_cvk_and_its_components_have_the_memory_that_was_asked_for() {
+    let at_least = Protection::strongest();
+    let assembly = CvkAssembly::live(ExpiryOrder::YyMm, at_least);
+    let parts = [FIRST, SECOND].map(|hex| assembly.component(hex).unwrap());
+    for part in &parts {
+        assert!(part.protection() >= at_least);
+    }
+    assert!(assembly.put_together(&parts).unwrap().protection() >= at_least);
+
+    if at_least < Protection::MemfdSecret {
+        let assembly = CvkAssembly::live(ExpiryOrder::YyMm, Protection::MemfdSecret);
+        assert!(matches!(assembly.component(FIRST), Err(KeyError::Secret(_))));
+    }
 }
