@@ -113,8 +113,7 @@ impl Source {
             }
             Self::Components { custodians, uses } => {
                 let filing = Filing::reserve(&custodians.transcripts)?;
-                let (cvk, record) = custodians.run(&CvkAssembly::live(ANY_ORDER))?;
-                require(&cvk, place.require)?;
+                let (cvk, record) = custodians.run(&CvkAssembly::live(ANY_ORDER, place.require))?;
                 return Ok((Material::seal_for(&cvk, *uses, kbpk)?, filing.of(record)));
             }
             Self::Generator(uses) => {
