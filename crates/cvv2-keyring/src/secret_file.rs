@@ -5,12 +5,13 @@
 //! one place under the rights that an auditor sees in another.
 
 use core::fmt;
-use std::fs::{File, Metadata, OpenOptions};
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::secret_text::{SecretText, SecretTextError};
@@ -41,21 +42,26 @@ pub fn read_credential(path: &Path) -> Result<SecretText, SecretFileError> {
 
 /// Writes a new key file that only its owner may read, and a line feed after the text.
 ///
-/// An existing file is never touched. When this returns, text and name are on disk.
+/// An existing file is never touched. The text is written under another name beside it, so that
+/// after a failure there is no part of a key in the way of the next try. When this returns, text and
+/// name are on disk.
 ///
 /// # Errors
 ///
-/// [`SecretFileError`] as the file system refuses.
+/// [`SecretFileError`] as the file system refuses, and for a text that [`read`] would refuse: one
+/// that is longer than [`SecretText::LEN_MAX`] with its line feed.
 pub fn create(path: &Path, text: &str) -> Result<(), SecretFileError> {
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        // The name is durable when its directory is.
-        File::open(folder(path))?.sync_all()
+    let create = || {
+        if text.len() >= SecretText::LEN_MAX {
+            return Err(SecretFileFault::TooLong);
+        }
+        create_with(path, |file| {
+            file.write_all(text.as_bytes())?;
+            file.write_all(b"\n")
+        })
+        .map_err(SecretFileFault::Io)
     };
-    write().map_err(|e| SecretFileError::new(path, SecretFileFault::Io(e)))
+    create().map_err(|fault| SecretFileError::new(path, fault))
 }
 
 /// The folder that a path is in.
@@ -166,6 +172,33 @@ fn read_for(readers: Readers, path: &Path) -> Result<SecretText, SecretFileError
     read().map_err(|fault| SecretFileError::new(path, fault))
 }
 
+/// Makes a file that has its name when it is whole.
+fn create_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let folder = folder(path);
+    let new = folder.join(temporary_name(path)?);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    let named = write(&mut file)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| Ok(renameat_with(CWD, &new, CWD, path, RenameFlags::NOREPLACE)?));
+    if let Err(error) = named {
+        // That of the two failures which the caller can do something about.
+        let _ = fs::remove_file(&new);
+        return Err(error);
+    }
+    // The name is durable when its directory is.
+    File::open(folder)?.sync_all()
+}
+
+/// A name that no other process takes, nor one that was killed has left.
+fn temporary_name(path: &Path) -> io::Result<OsString> {
+    let mut number = [0; 8];
+    getrandom::fill(&mut number).map_err(io::Error::other)?;
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{:016x}.new", u64::from_ne_bytes(number)));
+    Ok(name)
+}
+
 fn open(path: &Path) -> Result<File, SecretFileFault> {
     // To open a pipe waits for its writer, which may never come.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits();
@@ -203,7 +236,6 @@ fn judge_rights(owner: u32, own: u32, mode: u32, readers: Readers) -> Result<(),
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
@@ -240,7 +272,7 @@ mod tests {
 
     #[test]
     fn what_is_no_key_file_is_refused() {
-        let longer = [b'0'; SecretText::LEN_MAX + 1];
+        let longer = vec![b'0'; SecretText::LEN_MAX + 1];
         assert!(refused(0o600, &longer).contains("longer than any key file"));
         assert!(refused(0o600, &[0xFF, 0xFE]).contains("not text"));
         let dir = tempfile::tempdir().unwrap();
@@ -297,5 +329,33 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert!(create(&path, "1122").is_err());
         assert_eq!(read(&path).unwrap().as_str(), "00FF");
+    }
+
+    #[test]
+    fn a_failed_creation_leaves_nothing_in_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let full = create_with(&path, |file| {
+            file.write_all(b"00")?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        assert_eq!(full.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        create(&path, "00FF").unwrap();
+        assert!(create(&path, "1122").is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(read(&path).unwrap().as_str(), "00FF");
+    }
+
+    #[test]
+    fn what_is_created_can_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let longest = "0".repeat(SecretText::LEN_MAX - 1);
+        let longer = format!("{longest}0");
+        assert!(matches!(create(&path, &longer).unwrap_err().fault, SecretFileFault::TooLong));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        create(&path, &longest).unwrap();
+        assert_eq!(read(&path).unwrap().as_str(), longest);
     }
 }

@@ -13,8 +13,9 @@ pub struct SecretText {
 }
 
 impl SecretText {
-    /// The longest text, in bytes: any key of this project in hexadecimal, and some white space.
-    pub const LEN_MAX: usize = 1024;
+    /// The longest text, in bytes: any keys of this project in one file, with many versions of
+    /// each.
+    pub const LEN_MAX: usize = 16 << 10;
 
     /// Reads to the end, at most [`LEN_MAX`](Self::LEN_MAX) bytes.
     ///

@@ -127,7 +127,7 @@ fn set(device: &File, settings: &Termios) -> io::Result<()> {
 }
 
 fn read_line(mut device: &File) -> Result<SecretText, PromptError> {
-    let mut line = Zeroizing::new(vec![0; SecretText::LEN_MAX + 1]);
+    let mut line = Zeroizing::new(vec![0; LINE_LEN_MAX + 1]);
     // One line is one read, unless it is longer than the buffer.
     let len = loop {
         match device.read(&mut line) {
@@ -144,6 +144,10 @@ fn read_line(mut device: &File) -> Result<SecretText, PromptError> {
         Err(PromptError::Aborted)
     }
 }
+
+/// The longest line, in bytes: a key in hexadecimal with spaces, or any other answer. The system
+/// itself takes no more than 4095.
+const LINE_LEN_MAX: usize = 1024;
 
 /// What the key sends, as a special code of the terminal.
 const CTRL_C: u8 = 0x03;
@@ -249,9 +253,9 @@ mod tests {
 
     #[test]
     fn a_line_is_bounded() {
-        let longest = Box::leak(format!("{}\n", "0".repeat(SecretText::LEN_MAX)).into_boxed_str());
+        let longest = Box::leak(format!("{}\n", "0".repeat(LINE_LEN_MAX)).into_boxed_str());
         let (line, _) = answered(true, longest);
-        assert_eq!(line.unwrap().as_str().len(), SecretText::LEN_MAX);
+        assert_eq!(line.unwrap().as_str().len(), LINE_LEN_MAX);
         let longer = Box::leak(format!("0{longest}").into_boxed_str());
         let (line, _) = answered(true, longer);
         assert!(matches!(line, Err(PromptError::Text(SecretTextError::TooLong))));

@@ -1,5 +1,6 @@
 //! Environment variables and credentials.
 
+use cvv2_keyring::SecretText;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -25,7 +26,7 @@ fn a_variable_that_is_not_there_or_no_key_is_refused() {
     assert_eq!(said, ["error the environment variable CVV2_KBPK is not set"]);
     let said = child().env("CVV2_KBPK", KEY).says();
     assert!(said[0].starts_with("error environment variable CVV2_KBPK: not a KBPK"), "{said:?}");
-    let said = child().env("CVV2_KBPK", "0".repeat(2000)).says();
+    let said = child().env("CVV2_KBPK", "0".repeat(SecretText::LEN_MAX + 1)).says();
     assert!(said[0].contains("longer than any key"), "{said:?}");
 }
 
