@@ -105,9 +105,9 @@ impl Source {
             Self::Clear { path, kcv: stated, uses } => {
                 let text = secret_file::read(path).map_err(|e| Failure::key_file(&e))?;
                 let text = text.without_spaces();
-                let cvk = CvkPair::from_hex(text.as_str(), ANY_ORDER, Policy::Strict)
-                    .map_err(|e| Failure::BadInput(format!("{}: {e}", path.display())))?;
-                require(&cvk, place.require)?;
+                let cvk =
+                    CvkPair::from_hex_in(text.as_str(), ANY_ORDER, Policy::Strict, place.require)
+                        .map_err(|e| Failure::BadInput(format!("{}: {e}", path.display())))?;
                 confirm(*stated, kcv(&cvk))?;
                 Material::seal_for(&cvk, *uses, kbpk)?
             }
