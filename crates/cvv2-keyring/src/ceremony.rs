@@ -332,11 +332,15 @@ fn confirm_key<E>(
 fn confirmed<E>(question: &str, prompt: &mut dyn Prompt) -> Result<bool, CeremonyError<E>> {
     for _ in 0..TRIES_MAX {
         let answer = prompt.ask(&format!("{question} (yes/no) "))?;
-        match answer.as_str().to_ascii_lowercase().as_str() {
-            "yes" => return Ok(true),
-            "no" => return Ok(false),
-            _ => prompt.say("Answer with the whole word, yes or no.")?,
+        // Compared where it is: it may be a component, typed at the wrong question.
+        let is = |word| answer.as_str().eq_ignore_ascii_case(word);
+        if is("yes") {
+            return Ok(true);
         }
+        if is("no") {
+            return Ok(false);
+        }
+        prompt.say("Answer with the whole word, yes or no.")?;
     }
     Err(CeremonyError::NotConfirmed)
 }
