@@ -116,8 +116,9 @@
 //! is the other's successor; a successor that starts no later than its predecessor, leaves days
 //! without a key between them, holds the same key, or has no card in common with it; an older key
 //! that would come into force again when the newer one ends. These rules look at all keys, whatever
-//! their state, so that a change of state never breaks them. The one that looks at the state is the
-//! last.
+//! their state, so that a change of state never breaks them, but for two: the last, and that of the
+//! same key. A retired key is not opened, so a successor that holds the key of a retired predecessor
+//! is taken: compare its check value with those of all keys that went before.
 //!
 //! # Changes
 //!

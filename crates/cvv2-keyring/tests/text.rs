@@ -356,10 +356,14 @@ fn a_successor_has_its_predecessors_cards() {
 fn a_successor_is_another_key() {
     let same = KeyEntry { kcv: kcv(0), block: key("a", 0).block, ..successor("b", 1, "a") };
     let again = KeyEntry { kcv: kcv(0), block: key("a", 0).block, ..successor("c", 2, "b") };
+    let retired = KeyEntry { state: State::Retired, ..key("a", 0) };
+    let after_retired = [retired, same.clone()];
     let error = refusal_of(&[key("a", 0), same]);
     assert_eq!(error.cause, LoadCause::SameKey { line: line_of(0, "block") });
     let error = refusal_of(&[key("a", 0), successor("b", 1, "a"), again]);
     assert_eq!(error.cause, LoadCause::SameKey { line: line_of(0, "block") });
+    // A retired key is not opened, and so not compared.
+    Keyring::parse(&text(&after_retired, &kbpk()), &kbpk()).unwrap();
 }
 
 #[test]
