@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread;
 
 use cvv2::key::{Kbpk, KeyBlockError};
+use cvv2::secret::Protection;
 use cvv2::{ComputeError, CvkPair, Cvv, Expiry, KcvMethod, Pan, ServiceCode, Verdict};
 use subtle::ConstantTimeEq;
 use time::Date;
@@ -182,6 +183,18 @@ impl Keyring {
     #[must_use]
     pub fn cvk(&self, name: &str) -> Option<&Arc<CvkPair>> {
         self.keys.iter().find(|key| *key.entry.name == *name)?.cvk.as_ref()
+    }
+
+    /// The weakest protection that the memory of an opened key has; `None` if no key is opened.
+    ///
+    /// A key takes lockable memory (`RLIMIT_MEMLOCK`) in pages of its own: on x86-64 20 KiB under
+    /// [`Protection::MemfdSecret`], and 8 KiB less under [`Protection::Locked`], so that the usual
+    /// 8 MiB are enough for some 400 keys. Where that runs out, the other keys are wiped when they are dropped and nothing more, so tell the operator if this is less than what
+    /// [`Protection::strongest`] was before the keyring was loaded. A keyring that is loaded again
+    /// while the old one is in use takes twice as much.
+    #[must_use]
+    pub fn protection(&self) -> Option<Protection> {
+        self.keys.iter().filter_map(|key| Some(key.cvk.as_ref()?.protection())).min()
     }
 
     /// The check value of the KBPK that the key blocks are under.

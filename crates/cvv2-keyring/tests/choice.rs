@@ -237,6 +237,16 @@ fn a_value_of_any_key_in_its_time_verifies_and_of_no_other() {
 }
 
 #[test]
+fn the_weakest_protection_of_opened_keys_is_told() {
+    let retired = KeyEntry { state: State::Retired, ..key("a", 0) };
+    assert_eq!(keyring(&[]).protection(), None);
+    assert_eq!(keyring(std::slice::from_ref(&retired)).protection(), None);
+    let two = keyring(&[retired, successor("b", 1, "a", day(1)), successor("c", 2, "b", day(2))]);
+    let of = |name| two.cvk(name).unwrap().protection();
+    assert_eq!(two.protection(), Some(of("b").min(of("c"))));
+}
+
+#[test]
 fn debug_shows_no_key() {
     let keyring = keyring(&[key("a", 0)]);
     assert!(format!("{keyring:?}").starts_with("Keyring { kbpk_kcv: CheckValue("));
