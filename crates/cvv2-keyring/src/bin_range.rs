@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_range_is_written_as_short_as_it_can_be() {
-        for text in ["412345", "41234567", "400000-400099", "412345678901", "41234500-41234589"] {
+        for text in ["412345", "41234567", "400000-400099", "412345678901", "41234501-41234589"] {
             let range = BinRange::parse(text).unwrap();
             assert_eq!(BinRange::of_leading(&range.leading()).to_string(), text);
         }
