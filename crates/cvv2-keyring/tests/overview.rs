@@ -63,14 +63,14 @@ fn each_row_is_cards_with_the_same_keys() {
         rows(&keyring(State::Active), day(250)),
         [
             "cvv2 400000-400099 .. first first",
-            "cvv2 41234500-41234549 ..2029-01 first first",
-            "cvv2 41234500-41234549 2029-01..2030-06 second second,first",
-            "cvv2 41234500-41234549 2030-06.. third third,second,first",
-            "cvv2 41234550-41234559 .. - inside",
-            "cvv2 41234560-41234599 ..2029-01 first first",
-            "cvv2 41234560-41234599 2029-01..2030-06 second second,first",
-            "cvv2 41234560-41234599 2030-06.. third third,second,first",
-            "icvv 41234550-41234559 .. - inside",
+            "cvv2 4123450-4123454 ..2029-01 first first",
+            "cvv2 4123450-4123454 2029-01..2030-06 second second,first",
+            "cvv2 4123450-4123454 2030-06.. third third,second,first",
+            "cvv2 4123455 .. - inside",
+            "cvv2 4123456-4123459 ..2029-01 first first",
+            "cvv2 4123456-4123459 2029-01..2030-06 second second,first",
+            "cvv2 4123456-4123459 2030-06.. third third,second,first",
+            "icvv 4123455 .. - inside",
         ]
     );
 }

@@ -228,7 +228,8 @@ impl Drop for Killed {
     }
 }
 
-/// Calls of which none may fail unnoticed: by them something gets to the disk.
+/// Calls of which none may fail unnoticed: by them something gets to the disk. (`ftruncate` also makes
+/// pages of secret memory, which are of another kind where it fails, so it may go unnoticed.)
 const WRITES: [&str; 9] = [
     "fsync",
     "fdatasync",
@@ -324,7 +325,8 @@ fn fail_everywhere(home: &Home, task: &str, look: &dyn Fn(&Path, bool, &str)) ->
                 let output = wrapped(strace, &directory, &home.keys, task).output().unwrap();
                 let lines = String::from_utf8(output.stdout).unwrap();
                 let is_acknowledged = lines.lines().any(|line| said(line) == Some("done"));
-                assert!(!is_acknowledged || !WRITES.contains(&call.as_str()), "{what}");
+                let may_go_unnoticed = call == "ftruncate" || !WRITES.contains(&call.as_str());
+                assert!(!is_acknowledged || may_go_unnoticed, "{what}");
                 failed += usize::from(!is_acknowledged);
                 look(&directory, is_acknowledged, &what);
                 fs::remove_dir_all(&directory).unwrap();
