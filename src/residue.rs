@@ -6,7 +6,8 @@
 
 use zeroize::zeroize_stack;
 
-/// Wipes `STACK` bytes of stack below the caller's, and the vector registers.
+/// Wipes `STACK` bytes of stack below the caller's, and on x86-64 the vector registers. Elsewhere it
+/// is the stack alone.
 ///
 /// What is to be wiped has to be done in a function that is not inlined into the caller. It takes
 /// some tens of nanoseconds for 4 KiB, and about half a microsecond for 32.
