@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cvv2_keyring::read_bounded;
 use cvv2_resolver::{BankId, EmbeddedStore, ExidForm};
 use cvv2_service::{
-    Caller, Clock, GetCvv2, KeyringSource, ResponseFunction, Settings, SystemClock,
+    Caller, Clock, GetCvv2, KeyringSource, ResponseFunction, Scope, Settings, SystemClock,
 };
 use zeroize::Zeroizing;
 
@@ -73,7 +73,8 @@ fn caller(config: &Config) -> Result<Caller, Failure> {
     let banks = config.caller.banks.iter().map(|code| {
         BankId::parse(code).map_err(|e| Failure::BadInput(format!("[caller] banks: {e}")))
     });
-    Ok(Caller::new("command line", banks.collect::<Result<Vec<_>, _>>()?))
+    let scopes = [Scope::Generate].into_iter().collect();
+    Ok(Caller::new("command line", banks.collect::<Result<Vec<_>, _>>()?, scopes))
 }
 
 fn settings(service: &Service) -> Result<Settings, Failure> {

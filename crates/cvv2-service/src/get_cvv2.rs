@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::cvk_source::CvkSource;
 use crate::envelope::{ErrorCode, Request, Response, ResponseBody, Seen};
 use crate::outcome::Outcome;
+use crate::scope::Scope;
 use crate::settings::{Settings, SettingsError};
 
 /// Answers Get CVV2 requests.
@@ -74,6 +75,9 @@ impl GetCvv2 {
     }
 
     fn serve(&self, caller: &Caller, request: &Request, now: OffsetDateTime) -> Result<Cvv, Cause> {
+        if !caller.may(Scope::Generate) {
+            return Err(Cause::NotEntitled);
+        }
         let bank = caller.bank(&request.bank).ok_or(Cause::NotEntitled)?;
         let card = self.store.resolve(bank, &request.card)?.ok_or(Cause::UnknownReference)?;
         check_plastic(&card, &request.expiry, now)?;

@@ -13,9 +13,12 @@
 //! | `cause` | [`Cause`]: what really happened, and what the caller is told |
 //! | `outcome` | [`Outcome`]: what an audit record needs |
 //! | `cvk_source`, `keyring_source` | [`CvkSource`], and [`KeyringSource`] as one of them |
-//! | `caller`, `clock`, `settings` | [`Caller`], [`Clock`], [`Settings`] |
+//! | `caller`, `scope` | [`Caller`], and the [`Scope`]s that it may have |
+//! | `service_key`, `card_key` | [`ServiceKey`], and [`CardKey`]: a card's name where its PAN must not stand |
+//! | `clock`, `settings` | [`Clock`], [`Settings`] |
 
 mod caller;
+mod card_key;
 mod cause;
 mod clock;
 mod cvk_source;
@@ -23,13 +26,18 @@ pub mod envelope;
 mod get_cvv2;
 mod keyring_source;
 mod outcome;
+mod scope;
+mod service_key;
 mod settings;
 
 pub use caller::Caller;
+pub use card_key::{CardHasher, CardKey};
 pub use cause::Cause;
 pub use clock::{Clock, SystemClock};
 pub use cvk_source::{CvkError, CvkSource};
 pub use get_cvv2::{Answer, GetCvv2};
 pub use keyring_source::KeyringSource;
 pub use outcome::Outcome;
+pub use scope::{Scope, Scopes};
+pub use service_key::{Purpose, ServiceKey};
 pub use settings::{ResponseFunction, Settings, SettingsError};

@@ -7,7 +7,7 @@ use cvv2_resolver::{
     BankId, CardRecord, CardRef, CardStatus, CardStore, ContractNumber, Exid, ExidForm,
     MemoryStore, Plastic,
 };
-use cvv2_service::{Answer, Caller, GetCvv2, KeyringSource, Settings};
+use cvv2_service::{Answer, Caller, GetCvv2, KeyringSource, Scope, Scopes, Settings};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::{date, datetime, offset};
@@ -54,6 +54,10 @@ pub(crate) fn plastic(yymm: &str, status: CardStatus) -> Plastic {
     Plastic::new(expiry(yymm), 1, status)
 }
 
+pub(crate) fn all_scopes() -> Scopes {
+    Scope::ALL.into_iter().collect()
+}
+
 pub(crate) fn card(status: CardStatus, plastics: Vec<Plastic>) -> CardRecord {
     CardRecord::new(Pan::parse(PAN).unwrap(), status, plastics).unwrap()
 }
@@ -71,7 +75,7 @@ pub(crate) fn keys() -> KeyringSource {
 }
 
 pub(crate) fn caller() -> Caller {
-    Caller::new("ivr", [bank(BANK)])
+    Caller::new("ivr", [bank(BANK)], all_scopes())
 }
 
 pub(crate) fn service() -> GetCvv2 {

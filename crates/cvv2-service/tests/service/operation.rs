@@ -14,8 +14,8 @@ use time::Date;
 use time::macros::{date, datetime, offset};
 
 use crate::bank::{
-    BANK, CONTRACT, EXID, NOW, PAN, REQUEST, Read, ask, bank, caller, card, contract, exid, keys,
-    plastic, read, request, service, service_with, settings, store,
+    BANK, CONTRACT, EXID, NOW, PAN, REQUEST, Read, all_scopes, ask, bank, caller, card, contract,
+    exid, keys, plastic, read, request, service, service_with, settings, store,
 };
 
 #[test]
@@ -48,7 +48,7 @@ fn a_leading_zero_is_kept() {
 #[test]
 fn a_bank_that_is_not_the_callers() {
     for banks in [vec![], vec![bank("OTHR")], vec![bank("nic")], vec![bank("NI"), bank("NICX")]] {
-        let answer = service().handle(&Caller::new("ivr", banks), REQUEST.as_bytes());
+        let answer = service().handle(&Caller::new("ivr", banks, all_scopes()), REQUEST.as_bytes());
         assert!(matches!(answer.outcome.cause, Some(Cause::NotEntitled)));
         let answer = read(&answer);
         assert_eq!((answer.code(), answer.http_status), ("202", 403));
@@ -87,7 +87,7 @@ fn the_store_is_asked_for_the_callers_bank_and_only_about_good_requests() {
     let spy = Spy::default();
     let service = service_with(settings(), spy.clone());
     let asked = |request: &str| {
-        let caller = Caller::new("ivr", [bank("ELSE"), bank(BANK)]);
+        let caller = Caller::new("ivr", [bank("ELSE"), bank(BANK)], all_scopes());
         assert_ne!(read(&service.handle(&caller, request.as_bytes())).code(), "000");
         std::mem::take(&mut *spy.0.lock().unwrap())
     };
