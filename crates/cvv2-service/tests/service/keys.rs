@@ -13,7 +13,7 @@ use time::macros::{date, datetime};
 
 use crate::bank::{KEY, REQUEST, caller, expiry, read, settings, store};
 
-const OTHER_KEY: &str = "C7C480405ED526D6A451316758DCDF83";
+pub(crate) const OTHER_KEY: &str = "C7C480405ED526D6A451316758DCDF83";
 
 fn kbpk() -> Kbpk {
     Kbpk::from_hex(KbpkAlgorithm::Aes256, &"0F1E2D3C".repeat(8), Protection::Wiped).unwrap()

@@ -9,3 +9,4 @@ mod malformed;
 mod operation;
 mod published;
 mod secrecy;
+mod verify;
