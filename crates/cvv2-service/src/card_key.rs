@@ -63,8 +63,23 @@ impl CardHasher {
     /// The name of the card with this PAN.
     #[must_use]
     pub fn hash(&self, pan: &Pan) -> CardKey {
-        let mac = self.0.clone().chain_update(pan.expose()).finalize().into_bytes();
-        CardKey(*mac.first_chunk().expect("a hash has 32 bytes"))
+        self.first_half(self.0.clone().chain_update(pan.expose()))
+    }
+
+    /// The name of a message of a caller, in the same form: of none of the cards, because no PAN
+    /// begins with a zero byte.
+    #[must_use]
+    pub fn hash_message(&self, caller: &str, source: &str, msg_id: &str) -> CardKey {
+        let mut hash = self.0.clone().chain_update([0]);
+        for part in [caller, source, msg_id] {
+            hash.update(&(part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        self.first_half(hash)
+    }
+
+    fn first_half(&self, hash: Hmac<Sha256>) -> CardKey {
+        CardKey(*hash.finalize().into_bytes().first_chunk().expect("a hash has 32 bytes"))
     }
 }
 

@@ -3,17 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use cvv2::{Cvv, Expiry, ServiceCode, Verdict};
-use cvv2_resolver::{CardRecord, CardStatus, CardStore};
+use cvv2::{CvkPair, Cvv, Expiry, ExpiryOrder, Pan, Policy, ServiceCode, Verdict};
+use cvv2_resolver::{BankId, CardRecord, CardRef, CardStatus, CardStore, ContractNumber};
 use time::OffsetDateTime;
 use time::macros::format_description;
 use zeroize::Zeroizing;
 
 use crate::caller::Caller;
+use crate::card_key::CardKey;
 use crate::cause::Cause;
 use crate::clock::Clock;
 use crate::cvk_source::{ChosenCvk, CvkSource};
 use crate::envelope::{ErrorCode, Finding, Function, Request, Response, ResponseBody, Seen, Task};
+use crate::guard::{Charge, Guard};
 use crate::outcome::Outcome;
 use crate::scope::Scope;
 use crate::settings::{Settings, SettingsError};
@@ -25,6 +27,9 @@ use crate::settings::{Settings, SettingsError};
 /// allow it; then the key is chosen and computes. The first step that fails decides the answer. A
 /// CVV2 is computed for the answer and kept nowhere.
 ///
+/// With a [`Guard`], the caller is charged before anything else is done, and a card that was found
+/// before its expiry is looked at; a verification counts as wrong until it turned out right.
+///
 /// # What callers cannot tell apart
 ///
 /// A reference that nobody has, one that another bank has, and a wrong expiry get the same bytes,
@@ -34,12 +39,26 @@ use crate::settings::{Settings, SettingsError};
 /// As to time: the first two are the same work, a look-up within the caller's bank that finds
 /// nothing. All plastics of a card are compared, in constant time each, wherever the match is, and
 /// a wrong expiry ends before keys are touched, as the others do. What remains is inside of the
-/// store: a wrong expiry opens one sealed record more than a reference that is not there.
+/// store: a wrong expiry opens one sealed record more than a reference that is not there, and its
+/// card is charged. A card whose limit is reached says so only to whoever knows an expiry of it.
 pub struct CardServices {
     settings: Settings,
     store: Arc<dyn CardStore>,
     keys: Arc<dyn CvkSource>,
     clock: Box<dyn Clock>,
+    guard: Option<Guard>,
+}
+
+/// What of the service works at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a readiness check looks at all of it")]
+pub struct Readiness {
+    /// A published test value was computed.
+    pub engine: bool,
+    /// The keys are unlocked.
+    pub keys: bool,
+    /// The card store was read.
+    pub store: bool,
 }
 
 impl CardServices {
@@ -55,7 +74,13 @@ impl CardServices {
         clock: impl Clock + 'static,
     ) -> Result<Self, SettingsError> {
         settings.check()?;
-        Ok(Self { settings, store, keys, clock: Box::new(clock) })
+        Ok(Self { settings, store, keys, clock: Box::new(clock), guard: None })
+    }
+
+    /// The same, counted and limited.
+    #[must_use]
+    pub fn guarded_by(self, guard: Guard) -> Self {
+        Self { guard: Some(guard), ..self }
     }
 
     /// Answers one request of an authenticated caller.
@@ -64,39 +89,129 @@ impl CardServices {
     #[must_use]
     pub fn handle(&self, function: Function, caller: &Caller, request: &[u8]) -> Answer {
         let now = self.clock.now().to_offset(self.settings.utc_offset);
+        let admitted = self.admit(caller, now);
         let (seen, request) = Request::parse(function, request, &self.settings);
-        match request {
+        let mut outcome = Outcome::new(function, &seen, request.as_ref().ok());
+        let request = match request {
+            Ok(request) => request,
             Err(malformed) => {
-                let outcome = Outcome::new(function, &seen, None);
-                self.refuse(now, &seen, outcome, malformed.into())
+                let cause = admitted.err().unwrap_or(malformed.into());
+                return self.deny(now, &seen, outcome, cause);
             }
-            Ok(request) => {
-                let mut outcome = Outcome::new(function, &seen, Some(&request));
-                match self.serve(function, caller, &request, now, &mut outcome) {
-                    Err(cause) => self.refuse(now, &seen, outcome, cause),
-                    Ok(finding) => self.grant(now, &seen, outcome, &request, &finding),
-                }
-            }
+        };
+        let served = admitted.and_then(|()| {
+            let bank = entitled_bank(function, caller, &request)?;
+            outcome.replayed = self.look_for_replay(caller, &seen, now)?;
+            self.serve((function, caller, bank), &request, now, &mut outcome)
+        });
+        match served {
+            Err(cause) => self.deny(now, &seen, outcome, cause),
+            Ok(finding) => self.grant(now, &seen, outcome, &request, &finding),
         }
+    }
+
+    /// Refuses a request for a reason that is not in it. Its header is echoed if it can be read.
+    #[must_use]
+    pub fn refuse(&self, function: Function, request: &[u8], cause: Cause) -> Answer {
+        let now = self.clock.now().to_offset(self.settings.utc_offset);
+        let (seen, request) = Request::parse(function, request, &self.settings);
+        let outcome = Outcome::new(function, &seen, request.as_ref().ok());
+        self.deny(now, &seen, outcome, cause)
+    }
+
+    /// What of the service works at the moment. It computes, asks the store, and may wait for it.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let bank = BankId::parse(PROBE_BANK).expect("a bank's code");
+        let card = ContractNumber::parse(PROBE_CONTRACT).expect("a contract number");
+        Readiness {
+            engine: computes_the_published_value(),
+            keys: self.keys.is_unlocked(),
+            store: self.store.resolve(&bank, &card.into()).is_ok(),
+        }
+    }
+
+    /// The name that a bank's card has for the limits and in audit records, if the bank has such a
+    /// card and there is a [`Guard`].
+    ///
+    /// # Errors
+    ///
+    /// [`Cause::Store`] where the store cannot be read.
+    pub fn card_key(&self, bank: &BankId, card: &CardRef) -> Result<Option<CardKey>, Cause> {
+        let card = self.store.resolve(bank, card)?;
+        Ok(card.as_ref().zip(self.guard.as_ref()).map(|(card, guard)| guard.card_key(card.pan())))
+    }
+
+    /// For each key in use: its check value, and for how many days it has been in force.
+    #[must_use]
+    pub fn cvk_ages_days(&self) -> Vec<(String, i64)> {
+        let today = self.clock.now().to_offset(self.settings.utc_offset).date();
+        self.keys.ages_days(today)
+    }
+
+    fn admit(&self, caller: &Caller, now: OffsetDateTime) -> Result<(), Cause> {
+        match &self.guard {
+            None => Ok(()),
+            Some(guard) => Ok(guard.limits.admit(caller.name(), now)?),
+        }
+    }
+
+    fn look_for_replay(
+        &self,
+        caller: &Caller,
+        seen: &Seen,
+        now: OffsetDateTime,
+    ) -> Result<bool, Cause> {
+        self.guard.as_ref().map_or(Ok(false), |guard| guard.look_for_replay(caller, seen, now))
     }
 
     fn serve(
         &self,
-        function: Function,
-        caller: &Caller,
+        (function, caller, bank): (Function, &Caller, &BankId),
         request: &Request,
         now: OffsetDateTime,
         outcome: &mut Outcome,
     ) -> Result<Finding, Cause> {
-        if !caller.may(scope(function)) {
-            return Err(Cause::NotEntitled);
+        let Some(card) = self.store.resolve(bank, &request.card)? else {
+            self.charge_not_found(caller, now)?;
+            return Err(Cause::UnknownReference);
+        };
+        outcome.card_key = self.guard.as_ref().map(|guard| guard.card_key(card.pan()));
+        let charge = self.charge(function, caller, outcome.card_key, now);
+        let plastic = check_plastic(&card, &request.expiry, now);
+        if let Err(Cause::NoSuchPlastic) = plastic {
+            // Whether the card has room left is nothing that a wrong expiry finds out.
+            self.charge_not_found(caller, now)?;
+            return Err(Cause::NoSuchPlastic);
         }
-        let bank = caller.bank(&request.bank).ok_or(Cause::NotEntitled)?;
-        let card = self.store.resolve(bank, &request.card)?.ok_or(Cause::UnknownReference)?;
-        check_plastic(&card, &request.expiry, now)?;
+        let charge = charge?;
+        if let Err(cause) = plastic {
+            charge.give_back()?; // nothing was compared
+            return Err(cause);
+        }
         match &request.task {
             Task::Get => self.generate(&card, request, now, outcome),
-            Task::Verify(cvv2) => self.verify(&card, request, cvv2, now, outcome),
+            Task::Verify(cvv2) => self.verify(&card, request, cvv2, charge, now, outcome),
+        }
+    }
+
+    fn charge(
+        &self,
+        function: Function,
+        caller: &Caller,
+        card: Option<CardKey>,
+        now: OffsetDateTime,
+    ) -> Result<Charge, Cause> {
+        match self.guard.as_ref().zip(card) {
+            None => Ok(Charge::Settled),
+            Some((guard, card)) => guard.charge(function, caller, card, now),
+        }
+    }
+
+    fn charge_not_found(&self, caller: &Caller, now: OffsetDateTime) -> Result<(), Cause> {
+        match &self.guard {
+            None => Ok(()),
+            Some(guard) => Ok(guard.limits.not_found(caller.name(), now)?),
         }
     }
 
@@ -119,6 +234,7 @@ impl CardServices {
         card: &CardRecord,
         request: &Request,
         typed: &Cvv,
+        charge: Charge,
         now: OffsetDateTime,
         outcome: &mut Outcome,
     ) -> Result<Finding, Cause> {
@@ -130,6 +246,10 @@ impl CardServices {
             if cvk.verify(&packed, typed)? == Verdict::Match {
                 verdict = Verdict::Match;
             }
+        }
+        match verdict {
+            Verdict::Match => charge.give_back()?,
+            Verdict::Mismatch => charge.keep()?,
         }
         outcome.verdict = Some(verdict);
         Ok(Finding::Verdict(verdict))
@@ -153,7 +273,7 @@ impl CardServices {
         self.write(now, seen, ErrorCode::Success.meaning(), Some(body), outcome)
     }
 
-    fn refuse(
+    fn deny(
         &self,
         now: OffsetDateTime,
         seen: &Seen,
@@ -162,6 +282,7 @@ impl CardServices {
     ) -> Answer {
         let description = cause.description();
         outcome.code = cause.code();
+        outcome.http_status = cause.http_status();
         outcome.cause = Some(cause);
         self.write(now, seen, &description, None, outcome)
     }
@@ -183,7 +304,7 @@ impl CardServices {
             body,
         };
         Answer {
-            http_status: outcome.code.http_status(),
+            http_status: outcome.http_status,
             json: response.to_json(&self.settings),
             outcome,
         }
@@ -195,6 +316,39 @@ impl fmt::Debug for CardServices {
         f.debug_struct("CardServices").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
+
+/// The bank of a request, if the caller is entitled to it and to the function.
+fn entitled_bank<'a>(
+    function: Function,
+    caller: &'a Caller,
+    request: &Request,
+) -> Result<&'a BankId, Cause> {
+    if !caller.may(scope(function)) {
+        return Err(Cause::NotEntitled);
+    }
+    caller.bank(&request.bank).ok_or(Cause::NotEntitled)
+}
+
+/// Whether the engine gives what Visa's test set has for its first card.
+fn computes_the_published_value() -> bool {
+    let cvk = CvkPair::from_hex(PROBE_KEY, ExpiryOrder::YyMm, Policy::TestVectors);
+    let card = Pan::parse(PROBE_PAN).ok().zip(Expiry::parse_yymm(PROBE_EXPIRY).ok());
+    let code = ServiceCode::parse(PROBE_SERVICE_CODE).ok();
+    let computed = cvk.ok().zip(card).zip(code).and_then(|((cvk, (pan, expiry)), code)| {
+        cvk.cvv(&pan, &expiry, &code).ok()
+    });
+    computed.is_some_and(|cvv| cvv.expose().as_str() == PROBE_CVV)
+}
+
+/// Visa's test set: a key, a card and its CVV.
+const PROBE_KEY: &str = "0123456789ABCDEFFEDCBA9876543210";
+const PROBE_PAN: &str = "4123456789012345";
+const PROBE_EXPIRY: &str = "8701";
+const PROBE_SERVICE_CODE: &str = "101";
+const PROBE_CVV: &str = "561";
+/// What a readiness check looks for; that nobody has it is an answer, too.
+const PROBE_BANK: &str = "0";
+const PROBE_CONTRACT: &str = "readiness";
 
 /// What a caller has to be entitled to.
 const fn scope(function: Function) -> Scope {

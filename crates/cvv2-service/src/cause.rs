@@ -6,8 +6,12 @@ use std::fmt;
 use cvv2::ComputeError;
 use cvv2_resolver::{CardStatus, StoreError};
 
+use crate::audit::AppendError;
+use crate::auth::AuthError;
 use crate::cvk_source::CvkError;
 use crate::envelope::{ErrorCode, Malformed};
+use crate::limits::{Denied, LimitError, LimitKind, Refusal};
+use crate::transport::BodyError;
 
 /// The real cause of a refusal.
 ///
@@ -19,8 +23,18 @@ use crate::envelope::{ErrorCode, Malformed};
 pub enum Cause {
     /// The request is not as the contract has it.
     Malformed(Malformed),
-    /// The bank is none of the caller's.
+    /// The caller is not known.
+    NotAuthenticated(AuthError),
+    /// The request is not announced as JSON.
+    MediaType,
+    /// The request did not arrive as a whole.
+    Body(BodyError),
+    /// The function or the bank is none of the caller's.
     NotEntitled,
+    /// A limit of the caller or of the card is reached.
+    Limited(Refusal),
+    /// The source has used this `msg_id` before.
+    Replayed,
     /// The bank has no card under this reference; another bank may have one.
     UnknownReference,
     /// The card has no plastic of this expiry.
@@ -37,6 +51,12 @@ pub enum Cause {
     Store(StoreError),
     /// The engine refused.
     Compute(ComputeError),
+    /// What would have been charged cannot be kept.
+    Limits(LimitError),
+    /// The record of the answer cannot be written.
+    Audit(AppendError),
+    /// The time for the request is over.
+    Deadline,
 }
 
 impl Cause {
@@ -45,7 +65,14 @@ impl Cause {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Malformed(malformed) => malformed.code(),
+            Self::NotAuthenticated(_) => ErrorCode::NotAuthenticated,
+            Self::MediaType | Self::Body(_) => ErrorCode::MalformedRequest,
             Self::NotEntitled => ErrorCode::NotEntitled,
+            Self::Limited(refusal) => match refusal.kind() {
+                LimitKind::Caller => ErrorCode::CallerRateExceeded,
+                LimitKind::Card => ErrorCode::CardRateExceeded,
+            },
+            Self::Replayed => ErrorCode::DuplicateMsgId,
             Self::UnknownReference | Self::NoSuchPlastic => ErrorCode::CardNotFound,
             Self::CardStatus(_) | Self::PlasticStatus(_) => ErrorCode::CardStatusRefused,
             Self::Expired => ErrorCode::CardExpired,
@@ -55,6 +82,20 @@ impl Cause {
             Self::Cvk(CvkError::Locked) => ErrorCode::KeyStoreLocked,
             Self::Store(_) => ErrorCode::CardStoreUnavailable,
             Self::Compute(_) => ErrorCode::EngineRefused,
+            Self::Limits(_) | Self::Audit(_) => ErrorCode::Maintenance,
+            Self::Deadline => ErrorCode::DeadlinePassed,
+        }
+    }
+
+    /// The HTTP status of the answer: that of the [`code`](Self::code), unless what is wrong is
+    /// HTTP's own business.
+    #[must_use]
+    pub fn http_status(&self) -> u16 {
+        match self {
+            Self::MediaType => 415,
+            Self::Body(BodyError::TooLarge) => 413,
+            Self::Body(BodyError::TooSlow) => 408,
+            _ => self.code().http_status(),
         }
     }
 
@@ -63,6 +104,8 @@ impl Cause {
     pub fn description(&self) -> Cow<'static, str> {
         match self {
             Self::Malformed(malformed) => malformed.to_string().into(),
+            Self::MediaType => "Content-Type is not application/json".into(),
+            Self::Body(error) => error.to_string().into(),
             // A function of the code alone: uniform by construction.
             _ => self.code().meaning().into(),
         }
@@ -73,7 +116,12 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed(malformed) => malformed.fmt(f),
-            Self::NotEntitled => f.write_str("the bank is none of the caller's"),
+            Self::NotAuthenticated(error) => error.fmt(f),
+            Self::MediaType => f.write_str("the request is not announced as JSON"),
+            Self::Body(error) => error.fmt(f),
+            Self::NotEntitled => f.write_str("the function or the bank is none of the caller's"),
+            Self::Limited(refusal) => refusal.fmt(f),
+            Self::Replayed => f.write_str("the source has used this msg_id before"),
             Self::UnknownReference => f.write_str("the bank has no card under this reference"),
             Self::NoSuchPlastic => f.write_str("the card has no plastic of this expiry"),
             Self::CardStatus(status) => write!(f, "the card is {status}"),
@@ -82,6 +130,9 @@ impl fmt::Display for Cause {
             Self::Cvk(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Compute(error) => error.fmt(f),
+            Self::Limits(error) => error.fmt(f),
+            Self::Audit(error) => error.fmt(f),
+            Self::Deadline => f.write_str("the time for the request is over"),
         }
     }
 }
@@ -109,5 +160,20 @@ impl From<StoreError> for Cause {
 impl From<ComputeError> for Cause {
     fn from(error: ComputeError) -> Self {
         Self::Compute(error)
+    }
+}
+
+impl From<Denied> for Cause {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Refused(refusal) => Self::Limited(refusal),
+            Denied::Unavailable(error) => Self::Limits(error),
+        }
+    }
+}
+
+impl From<LimitError> for Cause {
+    fn from(error: LimitError) -> Self {
+        Self::Limits(error)
     }
 }

@@ -22,6 +22,16 @@ pub trait CvkSource: Send + Sync {
     ///
     /// [`CvkError`] if there is none that may be used.
     fn verifying(&self, pan: &Pan, expiry: &Expiry, on: Date) -> Result<Vec<ChosenCvk>, CvkError>;
+
+    /// Whether there are keys at all.
+    fn is_unlocked(&self) -> bool {
+        true
+    }
+
+    /// For each key in use: its check value, and for how many days it has been in force.
+    fn ages_days(&self, _today: Date) -> Vec<(String, i64)> {
+        Vec::new()
+    }
 }
 
 /// A key that may be used for a card.

@@ -80,6 +80,18 @@ impl CvkSource for KeyringSource {
             Ok(keys)
         })
     }
+
+    fn is_unlocked(&self) -> bool {
+        self.keyring.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn ages_days(&self, today: Date) -> Vec<(String, i64)> {
+        let keyring = self.keyring.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = keyring.iter().flat_map(|keyring| keyring.list());
+        keys.filter(|key| key.state.verifies() && key.from <= today)
+            .map(|key| (key.kcv.to_string(), (today - key.from).whole_days()))
+            .collect()
+    }
 }
 
 impl From<Chosen<'_>> for ChosenCvk {

@@ -17,6 +17,8 @@ pub struct Outcome {
     pub function: Function,
     /// What the caller was told.
     pub code: ErrorCode,
+    /// The HTTP status that goes with it.
+    pub http_status: u16,
     /// What really happened; `None` on success.
     pub cause: Option<Cause>,
     /// `msg_id`, if it could be read; masked where it may be a card number.
@@ -33,6 +35,8 @@ pub struct Outcome {
     pub kcv: Option<CheckValue>,
     /// Whether a value was the card's, if that was asked.
     pub verdict: Option<Verdict>,
+    /// Whether the source has used this `msg_id` before, as far as that was looked for.
+    pub replayed: bool,
     /// How many members the contract does not know.
     pub unknown_fields: usize,
 }
@@ -45,6 +49,7 @@ impl Outcome {
         Self {
             function,
             code: ErrorCode::Success,
+            http_status: ErrorCode::Success.http_status(),
             cause: None,
             msg_id: echo.and_then(|echo| echo.msg_id.as_ref()).map(without_pan),
             tracking_id: seen.tracking_id.as_ref().map(without_pan),
@@ -53,6 +58,7 @@ impl Outcome {
             card_key: None,
             kcv: None,
             verdict: None,
+            replayed: false,
             unknown_fields: seen.unknown_fields,
         }
     }

@@ -1,0 +1,30 @@
+//! `cvv2 serve`: the HTTPS service.
+
+mod assembly;
+mod dev;
+mod init_key;
+mod log;
+mod notify;
+mod reload;
+mod run;
+
+use crate::args::{ServeArgs, ServeCommand};
+use crate::config::Config;
+use crate::failure::{Answer, Failure};
+use crate::print::Print;
+
+/// Serves until it is told to stop, or does what comes before.
+pub(crate) fn run(args: ServeArgs, print: Print) -> Result<Answer, Failure> {
+    match (args.command, args.config) {
+        (Some(ServeCommand::InitKey(args)), _) => init_key::run(&args, print),
+        (None, Some(config)) if args.check => {
+            assembly::Assembly::build(&Config::read(&config)?)?;
+            print.answer("the configuration is in order", &serde_json::json!({ "sound": true }))?;
+            Ok(Answer::Done)
+        }
+        (None, Some(config)) => {
+            run::until_stopped(assembly::Assembly::build(&Config::read(&config)?)?)
+        }
+        (None, None) => dev::run(args.dev_listen),
+    }
+}

@@ -1,0 +1,280 @@
+//! Limits over HTTP, for callers who administer: seen and cleared.
+//!
+//! A card is named by its bank and reference, and is looked for in the administrator's banks only; a
+//! caller by its name. What is listed is named as audit records name it, by keyed hashes.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{Request, Response, StatusCode};
+use cvv2_resolver::{BankId, CardRef, ContractNumber, Exid, ExidForm};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+use zeroize::Zeroizing;
+
+use super::HttpService;
+use super::respond::{json, with_retry_after, with_www_authenticate};
+use crate::audit::{Event, EventRecord, Record};
+use crate::auth::{AuthError, Authenticated};
+use crate::card_key::CardKey;
+use crate::limits::{CallerLimits, CardLimits, LimitUsage, ListFilter};
+use crate::scope::Scope;
+use crate::transport::{Peer, read_body};
+
+/// Which limits, as the administrator writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, untagged)]
+enum Named {
+    Card {
+        bank_id: String,
+        card_identifier_type: IdentifierType,
+        card_identifier_id: Zeroizing<String>,
+    },
+    Caller {
+        caller: String,
+    },
+}
+
+#[derive(Deserialize)]
+enum IdentifierType {
+    #[serde(rename = "CONTRACT_NUMBER")]
+    ContractNumber,
+    #[serde(rename = "EXID")]
+    Exid,
+}
+
+/// Whose limits: found.
+enum Subject {
+    Card(CardKey),
+    Caller(String),
+}
+
+/// Every limit that is reached.
+pub(super) async fn list(
+    State(service): State<Arc<HttpService>>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    let who = match service.administrator(&parts).await {
+        Ok(who) => who,
+        Err(refusal) => return refusal,
+    };
+    let listed = {
+        let (service, now) = (Arc::clone(&service), service.now());
+        spawn_blocking(move || {
+            let filter = ListFilter::default();
+            let cards = service.limits.list_cards(&filter, now)?;
+            Ok(json!({
+                "cards": cards.iter().map(card_json).collect::<Vec<_>>(),
+                "callers": service.limits.list_callers(&filter, now)?
+                    .iter().map(caller_json).collect::<Vec<_>>(),
+            }))
+        })
+        .await
+    };
+    service.answer(&who, Event::LimitsShown, None, joined(listed)).await
+}
+
+/// The limits of one card or caller.
+pub(super) async fn show(
+    State(service): State<Arc<HttpService>>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let (who, subject) = match service.subject(request).await {
+        Ok(found) => found,
+        Err(refusal) => return refusal,
+    };
+    let card = subject.card();
+    let shown = {
+        let (service, now) = (Arc::clone(&service), service.now());
+        spawn_blocking(move || match subject {
+            Subject::Card(card) => {
+                let limits = service.limits.show_card(card, now)?;
+                Ok(limits.as_ref().map_or_else(nothing_charged, card_json))
+            }
+            Subject::Caller(caller) => {
+                let limits = service.limits.show_caller(&caller, now)?;
+                Ok(limits.as_ref().map_or_else(nothing_charged, caller_json))
+            }
+        })
+        .await
+    };
+    service.answer(&who, Event::LimitsShown, card, joined(shown)).await
+}
+
+/// Clears the limits of one card or caller.
+pub(super) async fn clear(
+    State(service): State<Arc<HttpService>>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let (who, subject) = match service.subject(request).await {
+        Ok(found) => found,
+        Err(refusal) => return refusal,
+    };
+    let card = subject.card();
+    let cleared = {
+        let service = Arc::clone(&service);
+        spawn_blocking(move || {
+            let cleared = match subject {
+                Subject::Card(card) => service.limits.clear_card(card)?,
+                Subject::Caller(caller) => service.limits.clear_caller(&caller)?,
+            };
+            service.limits.durable().wait()?;
+            Ok(json!({ "cleared": cleared }))
+        })
+        .await
+    };
+    service.answer(&who, Event::LimitCleared, card, joined(cleared)).await
+}
+
+impl Subject {
+    fn card(&self) -> Option<CardKey> {
+        match self {
+            Self::Card(card) => Some(*card),
+            Self::Caller(_) => None,
+        }
+    }
+}
+
+impl HttpService {
+    /// Whoever asks, if it may administer.
+    async fn administrator(&self, parts: &Parts) -> Result<Arc<Authenticated>, Response<Body>> {
+        let peer = parts.extensions.get::<Peer>();
+        let authorization = parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes());
+        let certificate = peer.and_then(|peer| peer.certificate);
+        let now = self.now();
+        let who = match self.auth.authenticator().authenticate(authorization, certificate, now) {
+            Ok(who) => who,
+            Err(error) => {
+                self.refused(None, &error.to_string()).await?;
+                let response = error_json(StatusCode::UNAUTHORIZED, "not authenticated");
+                return Err(with_www_authenticate(response, AuthError::WWW_AUTHENTICATE));
+            }
+        };
+        if !who.caller.may(Scope::Administer) {
+            self.refused(Some(who.caller.name()), "the caller may not administer").await?;
+            return Err(error_json(StatusCode::FORBIDDEN, "not entitled"));
+        }
+        Ok(who)
+    }
+
+    /// Whose limits a request is about, if whoever asks may know.
+    async fn subject(
+        self: &Arc<Self>,
+        request: Request<Body>,
+    ) -> Result<(Arc<Authenticated>, Subject), Response<Body>> {
+        let (parts, body) = request.into_parts();
+        let who = self.administrator(&parts).await?;
+        let body = read_body(body, &self.connection_limits, &self.transport_counters).await;
+        let body = body.map_err(|error| super::token::unread(error))?;
+        let named = serde_json::from_slice(&body)
+            .map_err(|_| error_json(StatusCode::BAD_REQUEST, NAMED_HELP))?;
+        let subject = match named {
+            Named::Caller { caller } => Subject::Caller(caller),
+            Named::Card { bank_id, card_identifier_type, card_identifier_id } => {
+                let bank = BankId::parse(&bank_id).ok();
+                let bank = bank.as_ref().and_then(|bank| who.caller.bank(bank)).copied();
+                let Some(bank) = bank else {
+                    self.refused(Some(who.caller.name()), "the bank is none of the caller's")
+                        .await?;
+                    return Err(error_json(StatusCode::FORBIDDEN, "not entitled"));
+                };
+                let card = reference(&card_identifier_type, &card_identifier_id)
+                    .ok_or_else(|| error_json(StatusCode::BAD_REQUEST, NAMED_HELP))?;
+                let service = Arc::clone(self);
+                let key = spawn_blocking(move || service.services.card_key(&bank, &card)).await;
+                match key {
+                    Ok(Ok(Some(key))) => Subject::Card(key),
+                    Ok(Ok(None)) => {
+                        return Err(error_json(StatusCode::NOT_FOUND, "the bank has no such card"));
+                    }
+                    _ => return Err(unavailable()),
+                }
+            }
+        };
+        Ok((who, subject))
+    }
+
+    /// Records that somebody asked for what it may not have.
+    async fn refused(&self, caller: Option<&str>, why: &str) -> Result<(), Response<Body>> {
+        let event = EventRecord {
+            caller,
+            detail: Some(why),
+            ..EventRecord::new(self.now(), Event::AdministrationRefused)
+        };
+        self.audit.append(&Record::Event(event)).await.map_err(|_| unavailable())
+    }
+
+    /// Lets an answer go once it is recorded.
+    async fn answer(
+        &self,
+        who: &Authenticated,
+        event: Event,
+        card_key: Option<CardKey>,
+        answer: Option<Value>,
+    ) -> Response<Body> {
+        let event = EventRecord {
+            caller: Some(who.caller.name()),
+            card_key,
+            ..EventRecord::new(self.now(), event)
+        };
+        let written = self.audit.append(&Record::Event(event)).await;
+        match (written, answer) {
+            (Ok(()), Some(answer)) => json(StatusCode::OK, answer.to_string()),
+            _ => unavailable(),
+        }
+    }
+}
+
+/// What became of work on another thread; nothing if it failed or panicked.
+fn joined<E>(result: Result<Result<Value, crate::limits::LimitError>, E>) -> Option<Value> {
+    result.ok()?.ok()
+}
+
+/// The reference, of any form: whoever administers may look for what other settings have let in.
+fn reference(kind: &IdentifierType, text: &str) -> Option<CardRef> {
+    match kind {
+        IdentifierType::ContractNumber => Some(ContractNumber::parse(text).ok()?.into()),
+        IdentifierType::Exid => Some(Exid::parse(text, ExidForm::Any).ok()?.into()),
+    }
+}
+
+fn card_json(card: &CardLimits) -> Value {
+    json!({ "card_key": card.card.to_string(), "usage": usage_json(&card.usage) })
+}
+
+fn caller_json(caller: &CallerLimits) -> Value {
+    json!({ "caller": caller.caller, "usage": usage_json(&caller.usage) })
+}
+
+fn usage_json(usage: &[LimitUsage]) -> Vec<Value> {
+    let one = |usage: &LimitUsage| {
+        json!({
+            "limit": usage.limit.name(),
+            "caller": usage.caller,
+            "used": usage.used,
+            "max": usage.max,
+            "retry_after_seconds": usage.retry_after_seconds,
+        })
+    };
+    usage.iter().map(one).collect()
+}
+
+fn nothing_charged() -> Value {
+    json!({ "usage": [] })
+}
+
+fn error_json(status: StatusCode, description: &str) -> Response<Body> {
+    json(status, json!({ "error": description }).to_string())
+}
+
+fn unavailable() -> Response<Body> {
+    with_retry_after(error_json(StatusCode::SERVICE_UNAVAILABLE, "try again later"), 1)
+}
+
+const NAMED_HELP: &str = "send {\"bank_id\": …, \"card_identifier_type\": …, \
+                          \"card_identifier_id\": …} or {\"caller\": …}";

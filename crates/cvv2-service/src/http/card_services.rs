@@ -1,0 +1,169 @@
+//! Get CVV2 and Verify CVV2 over HTTP.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Request, Response};
+use tokio::task::spawn_blocking;
+use zeroize::Zeroizing;
+
+use super::HttpService;
+use super::respond::{wiped, with_retry_after, with_www_authenticate};
+use crate::audit::{Event, EventRecord, Record, RequestRecord};
+use crate::auth::{AuthError, Authenticated};
+use crate::card_services::Answer;
+use crate::cause::Cause;
+use crate::envelope::Function;
+use crate::transport::{BodyError, Peer, read_body};
+
+/// Serves one request.
+pub(super) async fn serve(
+    State(service): State<Arc<HttpService>>,
+    function: Function,
+    request: Request<Body>,
+) -> Response<Body> {
+    let begun = Instant::now();
+    let (parts, body) = request.into_parts();
+    let visit = Visit { begun, peer: parts.extensions.get::<Peer>().cloned(), who: None };
+    let who = match authenticate(&service, &parts, visit.peer.as_ref()) {
+        Ok(who) => who,
+        Err(error) => {
+            return service.turn_away(function, &visit, Cause::NotAuthenticated(error)).await;
+        }
+    };
+    let visit = Visit { who: Some(Arc::clone(&who)), ..visit };
+    if !is_json(&parts.headers) {
+        return service.turn_away(function, &visit, Cause::MediaType).await;
+    }
+    let body =
+        read_body(body, &service.connection_limits, &service.transport_counters).await;
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => return service.turn_away(function, &visit, error.into()).await,
+    };
+    let (answer, body) = service.ask(function, who, body).await;
+    service.deliver(&visit, answer, &body).await
+}
+
+/// The answer to a request that took too long. Its record is not waited for: there is no value in
+/// the answer, and waiting is what took too long.
+pub(super) fn late(service: &HttpService, function: Function) -> Response<Body> {
+    let answer = service.services.refuse(function, &[], Cause::Deadline);
+    let visit = Visit { begun: Instant::now(), peer: None, who: None };
+    drop(service.audit.append(&service.record(&visit, &answer)));
+    service.respond(&visit, answer)
+}
+
+/// One request, as far as records are concerned.
+struct Visit {
+    begun: Instant,
+    peer: Option<Peer>,
+    who: Option<Arc<Authenticated>>,
+}
+
+impl HttpService {
+    /// Has the operation answer, where it may wait if it may have to.
+    async fn ask(
+        self: &Arc<Self>,
+        function: Function,
+        who: Arc<Authenticated>,
+        body: Zeroizing<Vec<u8>>,
+    ) -> (Answer, Zeroizing<Vec<u8>>) {
+        if !self.services_block {
+            return (self.services.handle(function, &who.caller, &body), body);
+        }
+        let service = Arc::clone(self);
+        let asked =
+            spawn_blocking(move || (service.services.handle(function, &who.caller, &body), body));
+        // A panic goes on in this task, where it is contained and counted.
+        asked.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    /// Refuses a request of which the operation saw nothing.
+    async fn turn_away(&self, function: Function, visit: &Visit, cause: Cause) -> Response<Body> {
+        let answer = self.services.refuse(function, &[], cause);
+        self.deliver(visit, answer, &[]).await
+    }
+
+    /// Lets an answer go when it may: with its record and its charges on the disk.
+    async fn deliver(&self, visit: &Visit, answer: Answer, request: &[u8]) -> Response<Body> {
+        let written = self.audit.append(&self.record(visit, &answer));
+        let charged = self.limits.durable();
+        let (written, charged) = tokio::join!(written, charged);
+        let cause = match (written, charged) {
+            (Ok(()), Ok(())) => return self.respond(visit, answer),
+            (Err(error), _) => Cause::Audit(error),
+            (Ok(()), Err(error)) => {
+                // The record says that there was an answer, so another one takes that back.
+                let taken_back = EventRecord {
+                    detail: answer.outcome.msg_id.as_deref(),
+                    ..EventRecord::new(self.now(), Event::AnswerWithdrawn)
+                };
+                drop(self.audit.append(&Record::Event(taken_back)));
+                Cause::Limits(error)
+            }
+        };
+        let refusal = self.services.refuse(answer.outcome.function, request, cause);
+        self.respond(visit, refusal)
+    }
+
+    fn record<'a>(&self, visit: &'a Visit, answer: &'a Answer) -> Record<'a> {
+        Record::Request(RequestRecord {
+            time: self.now(),
+            caller: visit.who.as_ref().map(|who| who.caller.name()),
+            client: visit.who.as_ref().map(|who| who.token_id.as_str()),
+            outcome: &answer.outcome,
+            http_status: answer.http_status,
+            origin: visit.peer.as_ref().map(|peer| peer.address),
+            duration: visit.begun.elapsed(),
+        })
+    }
+
+    fn respond(&self, visit: &Visit, answer: Answer) -> Response<Body> {
+        let Answer { http_status, json, outcome } = answer;
+        self.metrics.answered(&outcome, visit.begun.elapsed());
+        let response = wiped(http_status, json);
+        match outcome.cause {
+            Some(Cause::Limited(refusal)) => {
+                with_retry_after(response, refusal.retry_after_seconds)
+            }
+            Some(Cause::NotAuthenticated(_)) => {
+                with_www_authenticate(response, AuthError::WWW_AUTHENTICATE)
+            }
+            Some(Cause::Audit(_) | Cause::Limits(_)) => {
+                with_retry_after(response, UNAVAILABLE.as_secs())
+            }
+            _ => response,
+        }
+    }
+}
+
+impl From<BodyError> for Cause {
+    fn from(error: BodyError) -> Self {
+        Self::Body(error)
+    }
+}
+
+/// How long a caller is asked to stay away while records cannot be written.
+const UNAVAILABLE: Duration = Duration::from_secs(1);
+
+fn authenticate(
+    service: &HttpService,
+    parts: &Parts,
+    peer: Option<&Peer>,
+) -> Result<Arc<Authenticated>, AuthError> {
+    let authorization = parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes());
+    let certificate = peer.and_then(|peer| peer.certificate);
+    service.auth.authenticator().authenticate(authorization, certificate, service.now())
+}
+
+/// `application/json`, with any parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let media = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let media = media.and_then(|value| value.split(|byte| *byte == b';').next());
+    media.is_some_and(|media| media.trim_ascii().eq_ignore_ascii_case(b"application/json"))
+}
