@@ -16,10 +16,13 @@
 //! | `caller`, `scope` | [`Caller`], and the [`Scope`]s that it may have |
 //! | `service_key`, `card_key` | [`ServiceKey`], and [`CardKey`]: a card's name where its PAN must not stand |
 //! | `clock`, `settings` | [`Clock`], [`Settings`] |
+//! | [`transport`] | TCP, TLS and time beneath HTTP: [`serve`](transport::serve) |
+//! | `certificate_fingerprint` | [`CertificateFingerprint`]: a client certificate's name |
 
 mod caller;
 mod card_key;
 mod cause;
+mod certificate_fingerprint;
 mod clock;
 mod cvk_source;
 pub mod envelope;
@@ -29,10 +32,12 @@ mod outcome;
 mod scope;
 mod service_key;
 mod settings;
+pub mod transport;
 
 pub use caller::Caller;
 pub use card_key::{CardHasher, CardKey};
 pub use cause::Cause;
+pub use certificate_fingerprint::{CertificateFingerprint, CertificateFingerprintError};
 pub use clock::{Clock, SystemClock};
 pub use cvk_source::{CvkError, CvkSource};
 pub use get_cvv2::{Answer, GetCvv2};
