@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use cvv2_keyring::read_bounded;
 use cvv2_resolver::{BankId, EmbeddedStore, ExidForm};
+use cvv2_service::envelope::Function;
 use cvv2_service::{
-    Caller, Clock, GetCvv2, KeyringSource, ResponseFunction, Scope, Settings, SystemClock,
+    Caller, CardServices, Clock, KeyringSource, ResponseFunction, Scope, Settings, SystemClock,
 };
 use zeroize::Zeroizing;
 
@@ -43,10 +44,11 @@ pub(crate) fn answer(
     .map_err(|e| crate::cards::store_failure(&e))?;
     let keyring = Place::configured(config)?.open()?;
     let keys = KeyringSource::new(Arc::new(keyring), config.service.no_cvv2.clone());
-    let get_cvv2 = GetCvv2::new(settings(&config.service)?, Arc::new(store), Arc::new(keys), clock)
-        .map_err(Failure::bad_input)?;
+    let services =
+        CardServices::new(settings(&config.service)?, Arc::new(store), Arc::new(keys), clock)
+            .map_err(Failure::bad_input)?;
 
-    let answer = get_cvv2.handle(&caller, request);
+    let answer = services.handle(Function::GetCvv2, &caller, request);
     print_indented(&answer.json)?;
     Ok(match (answer.http_status, &answer.outcome.cause) {
         (200, None) => Answer::Done,
@@ -90,8 +92,8 @@ fn settings(service: &Service) -> Result<Settings, Failure> {
         settings.exid_form = if strict { ExidForm::Strict } else { ExidForm::Any };
     }
     settings.response_function = match service.response_function.as_deref() {
-        None | Some("REP_GET_CVV2") => ResponseFunction::RepGetCvv2,
-        Some("RES_GET_CVV2") => ResponseFunction::ResGetCvv2,
+        None | Some("REP_GET_CVV2") => ResponseFunction::Rep,
+        Some("RES_GET_CVV2") => ResponseFunction::Res,
         Some(_) => {
             return Err(Failure::bad_input(
                 "[service] response_function: write REP_GET_CVV2 or RES_GET_CVV2",

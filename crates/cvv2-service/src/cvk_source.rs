@@ -4,16 +4,34 @@ use std::fmt;
 use std::sync::Arc;
 
 use cvv2::{CvkPair, Expiry, Pan};
+use cvv2_keyring::CheckValue;
 use time::Date;
 
-/// Chooses the CVK that generates for a card.
+/// Chooses the CVKs of a card.
 pub trait CvkSource: Send + Sync {
-    /// The key in force for this card on this day.
+    /// The key that generates for this card on this day.
     ///
     /// # Errors
     ///
     /// [`CvkError`] if there is none that may be used.
-    fn cvk_for(&self, pan: &Pan, expiry: &Expiry, on: Date) -> Result<Arc<CvkPair>, CvkError>;
+    fn generating(&self, pan: &Pan, expiry: &Expiry, on: Date) -> Result<ChosenCvk, CvkError>;
+
+    /// The keys that verify for this card on this day, the one in force first; at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`CvkError`] if there is none that may be used.
+    fn verifying(&self, pan: &Pan, expiry: &Expiry, on: Date) -> Result<Vec<ChosenCvk>, CvkError>;
+}
+
+/// A key that may be used for a card.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "what a source has to give")]
+pub struct ChosenCvk {
+    /// The key.
+    pub cvk: Arc<CvkPair>,
+    /// Its check value, for the audit record.
+    pub kcv: CheckValue,
 }
 
 /// Why there is no key for a card.
@@ -26,7 +44,7 @@ pub enum CvkError {
     NoKey,
     /// Cards of this BIN or product have no CVV2.
     NoCvv2ForProduct,
-    /// The key there is may not be used to generate.
+    /// The key there is may not be used for this.
     NotAllowed,
 }
 
@@ -36,7 +54,9 @@ impl fmt::Display for CvkError {
             Self::Locked => "the key store is locked; unlock it",
             Self::NoKey => "no CVK is set up for the card's BIN and expiry on this day",
             Self::NoCvv2ForProduct => "the card's BIN is set up to have no CVV2",
-            Self::NotAllowed => "the CVK for the card's BIN may not be used to generate",
+            Self::NotAllowed => {
+                "the CVK for the card's BIN may not be used for this; see its state and mode of use"
+            }
         })
     }
 }

@@ -1,6 +1,10 @@
-//! The Get CVV2 envelope: what callers send, what they get, and what is refused by which code.
+//! The envelope: what callers send, what they get, and what is refused by which code.
 //!
 //! Liberal in what is accepted, strict in what is sent, and never a guess about a secret.
+//!
+//! The published contract has one [`Function`], Get CVV2. Verify CVV2 is ours: the same header and
+//! body under names of its own, with a field `cvv2` in the request and `verification` in the answer,
+//! which is `MATCH` or `MISMATCH`.
 //!
 //! # Which error wins
 //!
@@ -8,7 +12,8 @@
 //!
 //! 1. size, then JSON with its duplicate keys (101): nothing is believed of a document that is
 //!    broken anywhere, so there is no header to echo either;
-//! 2. the nodes `NISrvRequest`, `request_get_cvv2`, `header` (101: absent, null or no object);
+//! 2. the nodes `NISrvRequest`, `request_get_cvv2` (or that of another function), `header` (101:
+//!    absent, null or no object);
 //! 3. the header's fields in the order of [`Field`];
 //! 4. the node `body` (101);
 //! 5. the body's fields in the order of [`Field`], with one exception: whether `card_identifier_id`
@@ -34,6 +39,7 @@
 
 mod error_code;
 mod field;
+mod function;
 mod json;
 mod malformed;
 mod request;
@@ -43,7 +49,8 @@ mod timestamp;
 
 pub use error_code::ErrorCode;
 pub use field::{Field, Node};
+pub use function::Function;
 pub use malformed::Malformed;
-pub use request::{Echo, Request, Seen};
-pub(crate) use response::{Response, ResponseBody};
+pub use request::{Echo, Request, Seen, Task};
+pub(crate) use response::{Finding, Response, ResponseBody};
 pub use text::Text;

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use cvv2::{CvkPair, Expiry, Pan};
-use cvv2_keyring::{BinRange, Date, Keyring, Kind, NoCvk};
+use cvv2::{Expiry, Pan};
+use cvv2_keyring::{BinRange, Chosen, Date, Keyring, Kind, NoCvk};
 
-use crate::cvk_source::{CvkError, CvkSource};
+use crate::cvk_source::{ChosenCvk, CvkError, CvkSource};
 
-/// Chooses the CVV2 key of a [`Keyring`] that is in force for a card.
+/// Chooses the CVV2 keys of a [`Keyring`] for a card.
 ///
 /// It may start locked, for custodians who have not come yet, and the keyring may be exchanged for
 /// a newer one while requests are answered: each of them is answered from the one or the other.
@@ -42,6 +42,18 @@ impl KeyringSource {
         self.exchange(None);
     }
 
+    fn ask<T>(
+        &self,
+        pan: &Pan,
+        question: impl FnOnce(&Keyring) -> Result<T, CvkError>,
+    ) -> Result<T, CvkError> {
+        if self.without_cvv2.iter().any(|bins| bins.contains(pan)) {
+            return Err(CvkError::NoCvv2ForProduct);
+        }
+        let keyring = self.keyring.read().unwrap_or_else(PoisonError::into_inner);
+        question(keyring.as_deref().ok_or(CvkError::Locked)?)
+    }
+
     fn exchange(&self, keyring: Option<Arc<Keyring>>) {
         // Nothing of it is half done when a thread panics.
         let mut place = self.keyring.write().unwrap_or_else(PoisonError::into_inner);
@@ -52,16 +64,35 @@ impl KeyringSource {
 }
 
 impl CvkSource for KeyringSource {
-    fn cvk_for(&self, pan: &Pan, expiry: &Expiry, on: Date) -> Result<Arc<CvkPair>, CvkError> {
-        if self.without_cvv2.iter().any(|bins| bins.contains(pan)) {
-            return Err(CvkError::NoCvv2ForProduct);
-        }
-        let keyring = self.keyring.read().unwrap_or_else(PoisonError::into_inner);
-        let keyring = keyring.as_deref().ok_or(CvkError::Locked)?;
-        match keyring.in_force(pan, Kind::Cvv2, expiry, on) {
-            Ok(chosen) => Ok(Arc::clone(chosen.cvk)),
-            Err(NoCvk::NotAllowed) => Err(CvkError::NotAllowed),
-            Err(_) => Err(CvkError::NoKey),
+    fn generating(&self, pan: &Pan, expiry: &Expiry, on: Date) -> Result<ChosenCvk, CvkError> {
+        self.ask(pan, |keyring| Ok(keyring.in_force(pan, Kind::Cvv2, expiry, on)?.into()))
+    }
+
+    fn verifying(&self, pan: &Pan, expiry: &Expiry, on: Date) -> Result<Vec<ChosenCvk>, CvkError> {
+        self.ask(pan, |keyring| {
+            let keys = keyring.verifying(pan, Kind::Cvv2, expiry, on);
+            let keys: Vec<ChosenCvk> = keys.map(ChosenCvk::from).collect();
+            if keys.is_empty() {
+                // Whether there is a key that may do something else.
+                let other = keyring.in_force(pan, Kind::Cvv2, expiry, on);
+                return Err(other.err().unwrap_or(NoCvk::NotAllowed).into());
+            }
+            Ok(keys)
+        })
+    }
+}
+
+impl From<Chosen<'_>> for ChosenCvk {
+    fn from(chosen: Chosen<'_>) -> Self {
+        Self { cvk: Arc::clone(chosen.cvk), kcv: chosen.entry.kcv }
+    }
+}
+
+impl From<NoCvk> for CvkError {
+    fn from(no_cvk: NoCvk) -> Self {
+        match no_cvk {
+            NoCvk::NotAllowed => Self::NotAllowed,
+            _ => Self::NoKey,
         }
     }
 }

@@ -1,15 +1,15 @@
-//! The Get CVV2 operation and its envelope, without a transport.
+//! Get CVV2 and Verify CVV2: the operations and their envelope, and the service around them.
 //!
 //! Bytes of a request and an authenticated [`Caller`] go in, an [`Answer`] with the bytes of the
 //! response and an HTTP status comes out. Sockets, TLS, tokens and files are other people's work;
-//! the clock, the card store and the keys are given to [`GetCvv2::new`].
+//! the clock, the card store and the keys are given to [`CardServices::new`].
 //!
 //! # The way through the crate
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`envelope`] | the wire: [`Request`](envelope::Request), [`ErrorCode`](envelope::ErrorCode), which error wins |
-//! | `get_cvv2` | [`GetCvv2`]: entitled, resolve, match the plastic, choose the key, compute |
+//! | `card_services` | [`CardServices`]: entitled, resolve, match the plastic, choose the key, compute |
 //! | `cause` | [`Cause`]: what really happened, and what the caller is told |
 //! | `outcome` | [`Outcome`]: what an audit record needs |
 //! | `cvk_source`, `keyring_source` | [`CvkSource`], and [`KeyringSource`] as one of them |
@@ -21,12 +21,12 @@
 
 mod caller;
 mod card_key;
+mod card_services;
 mod cause;
 mod certificate_fingerprint;
 mod clock;
 mod cvk_source;
 pub mod envelope;
-mod get_cvv2;
 mod keyring_source;
 mod outcome;
 mod scope;
@@ -36,11 +36,11 @@ pub mod transport;
 
 pub use caller::Caller;
 pub use card_key::{CardHasher, CardKey};
+pub use card_services::{Answer, CardServices};
 pub use cause::Cause;
 pub use certificate_fingerprint::{CertificateFingerprint, CertificateFingerprintError};
 pub use clock::{Clock, SystemClock};
-pub use cvk_source::{CvkError, CvkSource};
-pub use get_cvv2::{Answer, GetCvv2};
+pub use cvk_source::{ChosenCvk, CvkError, CvkSource};
 pub use keyring_source::KeyringSource;
 pub use outcome::Outcome;
 pub use scope::{Scope, Scopes};

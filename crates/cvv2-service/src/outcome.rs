@@ -1,16 +1,20 @@
 //! What an audit record needs to know of a request.
 
-use cvv2::Pan;
+use cvv2::{Pan, Verdict};
+use cvv2_keyring::CheckValue;
 use cvv2_resolver::{BankId, CardRef};
 use zeroize::Zeroizing;
 
+use crate::card_key::CardKey;
 use crate::cause::Cause;
-use crate::envelope::{ErrorCode, Request, Seen, Text};
+use crate::envelope::{ErrorCode, Function, Request, Seen, Text};
 
 /// How a request ended, in words that may be logged: no whole card reference is in it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Outcome {
+    /// What was asked for.
+    pub function: Function,
     /// What the caller was told.
     pub code: ErrorCode,
     /// What really happened; `None` on success.
@@ -23,21 +27,32 @@ pub struct Outcome {
     pub bank: Option<BankId>,
     /// The card reference, masked, if it could be read.
     pub card: Option<String>,
+    /// The card's name, if it was resolved and the service has a key for such names.
+    pub card_key: Option<CardKey>,
+    /// The check value of the CVK that computed; of several that verified, of the one in force.
+    pub kcv: Option<CheckValue>,
+    /// Whether a value was the card's, if that was asked.
+    pub verdict: Option<Verdict>,
     /// How many members the contract does not know.
     pub unknown_fields: usize,
 }
 
 impl Outcome {
-    pub(crate) fn new(seen: &Seen, request: Option<&Request>, cause: Option<Cause>) -> Self {
+    /// What is known before the card is looked for: a success so far.
+    pub(crate) fn new(function: Function, seen: &Seen, request: Option<&Request>) -> Self {
         let echo = seen.echo.as_ref();
         let bank_id = echo.and_then(|echo| echo.bank_id.as_ref());
         Self {
-            code: cause.as_ref().map_or(ErrorCode::Success, Cause::code),
-            cause,
+            function,
+            code: ErrorCode::Success,
+            cause: None,
             msg_id: echo.and_then(|echo| echo.msg_id.as_ref()).map(without_pan),
             tracking_id: seen.tracking_id.as_ref().map(without_pan),
             bank: bank_id.and_then(|id| BankId::parse(id.expose()).ok()),
             card: request.map(|request| masked(&request.card)),
+            card_key: None,
+            kcv: None,
+            verdict: None,
             unknown_fields: seen.unknown_fields,
         }
     }

@@ -5,6 +5,8 @@ use std::fmt;
 use cvv2_resolver::ExidForm;
 use time::UtcOffset;
 
+use crate::envelope::Function;
+
 /// The settings of the operation, with defaults that follow the contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "operators and tests fill it in with `..`")]
@@ -52,7 +54,7 @@ impl Default for Settings {
             instance_id: "cvv2".to_owned(),
             utc_offset: UtcOffset::UTC,
             exid_form: ExidForm::Strict,
-            response_function: ResponseFunction::RepGetCvv2,
+            response_function: ResponseFunction::Rep,
         }
     }
 }
@@ -63,18 +65,20 @@ impl Default for Settings {
 pub enum ResponseFunction {
     /// `REP_GET_CVV2`, as the field table and the sibling services have it.
     #[default]
-    RepGetCvv2,
+    Rep,
     /// `RES_GET_CVV2`, as the published sample has it.
-    ResGetCvv2,
+    Res,
 }
 
 impl ResponseFunction {
-    /// Its name on the wire.
+    /// `msg_function` of the answers of a function.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::RepGetCvv2 => "REP_GET_CVV2",
-            Self::ResGetCvv2 => "RES_GET_CVV2",
+    pub const fn name(self, function: Function) -> &'static str {
+        match (self, function) {
+            (Self::Rep, Function::GetCvv2) => "REP_GET_CVV2",
+            (Self::Rep, Function::VerifyCvv2) => "REP_VERIFY_CVV2",
+            (Self::Res, Function::GetCvv2) => "RES_GET_CVV2",
+            (Self::Res, Function::VerifyCvv2) => "RES_VERIFY_CVV2",
         }
     }
 }

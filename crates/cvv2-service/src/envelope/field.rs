@@ -1,5 +1,7 @@
 //! The nodes and fields of a request, as the contract's table has them.
 
+use super::function::Function;
+
 /// A node of the request envelope, outermost first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "the contract is published")]
@@ -8,8 +10,8 @@ pub enum Node {
     Document,
     /// `NISrvRequest`.
     NiSrvRequest,
-    /// `request_get_cvv2`.
-    RequestGetCvv2,
+    /// `request_get_cvv2`, or the node of another function.
+    Request(Function),
     /// `header`.
     Header,
     /// `body`.
@@ -23,14 +25,14 @@ impl Node {
         match self {
             Self::Document => "document",
             Self::NiSrvRequest => "NISrvRequest",
-            Self::RequestGetCvv2 => "request_get_cvv2",
+            Self::Request(function) => function.request_node(),
             Self::Header => "header",
             Self::Body => "body",
         }
     }
 }
 
-/// A field of the request, in the order of the contract's table.
+/// A field of a request, in the order of the contract's table, and behind them ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "the contract is published")]
 pub enum Field {
@@ -58,11 +60,13 @@ pub enum Field {
     CardIdentifierType,
     /// The expiry of the plastic.
     ExpiryDate,
+    /// The value to verify.
+    Cvv2,
 }
 
 impl Field {
-    /// Every field, in the order of the contract's table.
-    pub const ALL: [Self; 12] = [
+    /// Every field of the contract's table, in its order.
+    pub const PUBLISHED: [Self; 12] = [
         Self::MsgId,
         Self::MsgType,
         Self::MsgFunction,
@@ -93,6 +97,7 @@ impl Field {
             Self::CardIdentifierId => "card_identifier_id",
             Self::CardIdentifierType => "card_identifier_type",
             Self::ExpiryDate => "expiry_date",
+            Self::Cvv2 => "cvv2",
         }
     }
 
@@ -100,6 +105,7 @@ impl Field {
     #[must_use]
     pub const fn chars_max(self) -> usize {
         match self {
+            Self::Cvv2 => 3,
             Self::BankId | Self::ExpiryDate => 4,
             Self::SrcApplication | Self::TargetApplication | Self::InstanceId => 10,
             Self::MsgId | Self::MsgType => 12,

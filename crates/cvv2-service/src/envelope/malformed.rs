@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use cvv2::ExpiryError;
+use cvv2::{CvvError, ExpiryError};
 use cvv2_resolver::{ContractNumberError, ExidError};
 
 use super::error_code::ErrorCode;
 use super::field::{Field, Node};
+use super::function::Function;
 
 /// Why a request was refused as it stands.
 ///
@@ -48,8 +49,8 @@ pub enum Malformed {
     Characters(Field),
     /// `msg_type` is none of the contract's.
     MsgType,
-    /// `msg_function` is none of the contract's.
-    MsgFunction,
+    /// `msg_function` is not the one that is asked for in this place.
+    MsgFunction(Function),
     /// The timestamp has no known form or is no date.
     Timestamp,
     /// `card_identifier_type` is none of the contract's.
@@ -60,6 +61,8 @@ pub enum Malformed {
     Exid(ExidError),
     /// The expiry is no date in the order YYMM.
     Expiry(ExpiryError),
+    /// The value to verify is not three digits.
+    Cvv2(CvvError),
 }
 
 impl Malformed {
@@ -73,8 +76,10 @@ impl Malformed {
             | Self::NodeMissing(_)
             | Self::NotAnObject(_) => ErrorCode::MalformedRequest,
             Self::Missing(_) => ErrorCode::MissingField,
-            Self::NotAString(_) | Self::TooLong(_) | Self::Characters(_) => ErrorCode::InvalidField,
-            Self::MsgType | Self::MsgFunction => ErrorCode::UnsupportedFunction,
+            Self::NotAString(_) | Self::TooLong(_) | Self::Characters(_) | Self::Cvv2(_) => {
+                ErrorCode::InvalidField
+            }
+            Self::MsgType | Self::MsgFunction(_) => ErrorCode::UnsupportedFunction,
             Self::Timestamp => ErrorCode::UnreadableTimestamp,
             Self::IdentifierType => ErrorCode::InvalidIdentifierType,
             Self::ContractNumber(_) | Self::Exid(_) => ErrorCode::InvalidIdentifier,
@@ -110,7 +115,9 @@ impl fmt::Display for Malformed {
                 write!(f, "{} has characters that it may not have", field.name())
             }
             Self::MsgType => f.write_str("msg_type is neither TRANSACTION nor ENQUIRY"),
-            Self::MsgFunction => f.write_str("msg_function is not REQ_GET_CVV2"),
+            Self::MsgFunction(function) => {
+                write!(f, "msg_function is not {}", function.request_name())
+            }
             Self::Timestamp => f.write_str(
                 "timestamp is no date and time in the form of RFC 3339 or DD/MM/YYYY HH:MM:SS",
             ),
@@ -120,6 +127,7 @@ impl fmt::Display for Malformed {
             Self::ContractNumber(error) => write!(f, "card_identifier_id: {error}"),
             Self::Exid(error) => write!(f, "card_identifier_id: {error}"),
             Self::Expiry(error) => write!(f, "expiry_date: {error}"),
+            Self::Cvv2(error) => write!(f, "cvv2: {error}"),
         }
     }
 }

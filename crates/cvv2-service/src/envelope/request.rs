@@ -1,10 +1,11 @@
 //! From bytes to a parsed request.
 
-use cvv2::Expiry;
+use cvv2::{Cvv, CvvLength, Expiry};
 use cvv2_resolver::{BankId, CardRef, CardRefKind, ContractNumber, Exid};
 use time::OffsetDateTime;
 
 use super::field::{Field, Node};
+use super::function::Function;
 use super::json::{Json, Object};
 use super::malformed::Malformed;
 use super::text::Text;
@@ -25,21 +26,38 @@ pub struct Request {
     pub expiry: Expiry,
     /// The expiry as it was received, to be echoed.
     pub expiry_date: Text,
+    /// What the function does with the card.
+    pub task: Task,
+}
+
+/// A function, with what it needs besides a card.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Task {
+    /// Get the CVV2.
+    Get,
+    /// Verify this value.
+    Verify(Cvv),
 }
 
 impl Request {
     /// The most bytes a request may have: 16 KiB.
     pub const BYTES_MAX: usize = 16 * 1024;
 
-    /// Reads a request, and gives what the answer and the audit record need of it in any case.
+    /// Reads a request of a function, and gives what the answer and the audit record need of it in
+    /// any case.
     ///
     /// # Errors
     ///
     /// The second value is [`Malformed`] with the first thing that is wrong, in the order that
     /// [`envelope`](super) defines.
-    pub fn parse(document: &[u8], settings: &Settings) -> (Seen, Result<Self, Malformed>) {
+    pub fn parse(
+        function: Function,
+        document: &[u8],
+        settings: &Settings,
+    ) -> (Seen, Result<Self, Malformed>) {
         let mut seen = Seen::default();
-        let request = read(document, settings, &mut seen);
+        let request = read(function, document, settings, &mut seen);
         (seen, request)
     }
 }
@@ -75,7 +93,12 @@ pub struct Echo {
 }
 
 /// Reads the envelope from the outside in.
-fn read(document: &[u8], settings: &Settings, seen: &mut Seen) -> Result<Request, Malformed> {
+fn read(
+    function: Function,
+    document: &[u8],
+    settings: &Settings,
+    seen: &mut Seen,
+) -> Result<Request, Malformed> {
     if document.len() > Request::BYTES_MAX {
         return Err(Malformed::TooLarge { bytes_max: Request::BYTES_MAX });
     }
@@ -91,20 +114,22 @@ fn read(document: &[u8], settings: &Settings, seen: &mut Seen) -> Result<Request
     let envelope = document.take(Node::NiSrvRequest.name());
     seen.unknown_fields += document.left();
     let mut envelope = object(envelope, Node::NiSrvRequest)?;
-    let request = envelope.take(Node::RequestGetCvv2.name());
+    let node = Node::Request(function);
+    let request = envelope.take(node.name());
     seen.unknown_fields += envelope.left();
-    let mut request = object(request, Node::RequestGetCvv2)?;
+    let mut request = object(request, node)?;
     let header = request.take(Node::Header.name());
     let body = request.take(Node::Body.name());
     seen.unknown_fields += request.left();
-    let header = read_header(object(header, Node::Header)?, settings, seen)?;
-    let body = read_body(object(body, Node::Body)?, settings, seen)?;
+    let header = read_header(function, object(header, Node::Header)?, settings, seen)?;
+    let body = read_body(function, object(body, Node::Body)?, settings, seen)?;
     Ok(Request {
         timestamp: header.timestamp,
         bank: header.bank,
         card: body.card,
         expiry: body.expiry,
         expiry_date: body.expiry_date,
+        task: body.task,
     })
 }
 
@@ -115,6 +140,7 @@ struct Header {
 
 /// Reads all of a header, even where one of its fields is wrong, and reports the first that is.
 fn read_header(
+    function: Function,
     mut fields: Object,
     settings: &Settings,
     seen: &mut Seen,
@@ -123,7 +149,10 @@ fn read_header(
     let mut wrong = FirstWrong(None);
     let msg_id = wrong.note(mandatory(fields, Field::MsgId, anything));
     let msg_type = wrong.note(mandatory(fields, Field::MsgType, supported_type));
-    wrong.note(mandatory(fields, Field::MsgFunction, supported_function));
+    wrong.note(mandatory(fields, Field::MsgFunction, |text| {
+        let expected = trim(text) == function.request_name();
+        expected.then_some(()).ok_or(Malformed::MsgFunction(function))
+    }));
     let src_application = wrong.note(mandatory(fields, Field::SrcApplication, anything));
     let target_application = wrong.note(mandatory(fields, Field::TargetApplication, anything));
     let timestamp = wrong.note(mandatory(fields, Field::Timestamp, |text| {
@@ -157,16 +186,29 @@ struct Body {
     card: CardRef,
     expiry: Expiry,
     expiry_date: Text,
+    task: Task,
 }
 
 /// Reads a body up to the first field that is wrong. The kind of the reference says how to read it;
 /// so the identifier's own rule comes after the kind.
-fn read_body(mut fields: Object, settings: &Settings, seen: &mut Seen) -> Result<Body, Malformed> {
+fn read_body(
+    function: Function,
+    mut fields: Object,
+    settings: &Settings,
+    seen: &mut Seen,
+) -> Result<Body, Malformed> {
     let id = mandatory(&mut fields, Field::CardIdentifierId, graphic);
     let kind = mandatory(&mut fields, Field::CardIdentifierType, kind_of_reference);
     let expiry = mandatory(&mut fields, Field::ExpiryDate, |text| {
         Expiry::parse_yymm(text).map_err(Malformed::Expiry)
     });
+    let task = match function {
+        Function::GetCvv2 => Ok(Task::Get),
+        Function::VerifyCvv2 => mandatory(&mut fields, Field::Cvv2, |text| {
+            Cvv::parse(text, CvvLength::THREE).map_err(Malformed::Cvv2)
+        })
+        .map(|(_, cvv)| Task::Verify(cvv)),
+    };
     seen.unknown_fields += fields.left();
 
     let (id, ()) = id?;
@@ -179,7 +221,7 @@ fn read_body(mut fields: Object, settings: &Settings, seen: &mut Seen) -> Result
         CardRefKind::Exid => Exid::parse(id, settings.exid_form).map_err(Malformed::Exid)?.into(),
     };
     let (expiry_date, expiry) = expiry?;
-    Ok(Body { card, expiry, expiry_date })
+    Ok(Body { card, expiry, expiry_date, task: task? })
 }
 
 /// The first thing that is wrong, while reading goes on.
@@ -238,10 +280,6 @@ fn anything(_: &str) -> Result<(), Malformed> {
 
 fn supported_type(text: &str) -> Result<(), Malformed> {
     matches!(text, "TRANSACTION" | "ENQUIRY").then_some(()).ok_or(Malformed::MsgType)
-}
-
-fn supported_function(text: &str) -> Result<(), Malformed> {
-    (trim(text) == "REQ_GET_CVV2").then_some(()).ok_or(Malformed::MsgFunction)
 }
 
 /// Printable ASCII without blanks: what any kind of card reference is made of.

@@ -1,17 +1,19 @@
 //! From an answer to bytes.
 
-use cvv2::Cvv;
+use cvv2::{Cvv, Verdict};
 use cvv2_resolver::CardRefKind;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::error_code::ErrorCode;
+use super::function::Function;
 use super::request::Echo;
 use super::text::Text;
 use crate::settings::Settings;
 
 /// What an answer says. Its header comes from the request, its body from the card.
 pub(crate) struct Response<'a> {
+    pub(crate) function: Function,
     pub(crate) echo: Option<&'a Echo>,
     pub(crate) code: ErrorCode,
     pub(crate) description: &'a str,
@@ -26,8 +28,16 @@ pub(crate) struct ResponseBody<'a> {
     /// As it may be shown.
     pub(crate) identifier: &'a str,
     pub(crate) identifier_type: CardRefKind,
-    pub(crate) cvv2: &'a Cvv,
+    pub(crate) finding: &'a Finding,
     pub(crate) expiry_date: &'a Text,
+}
+
+/// What a function has found out about a card.
+pub(crate) enum Finding {
+    /// Its CVV2.
+    Cvv2(Cvv),
+    /// Whether a value is its CVV2.
+    Verdict(Verdict),
 }
 
 impl Response<'_> {
@@ -35,37 +45,44 @@ impl Response<'_> {
     ///
     /// The longest answer there can be fits from the start, so no copy is left behind by growing.
     pub(crate) fn to_json(&self, settings: &Settings) -> Zeroizing<Vec<u8>> {
-        let cvv2 = self.body.as_ref().map(|body| body.cvv2.expose());
-        let document = wire::Document {
-            response: wire::Envelope {
-                response_get_cvv2: wire::Response {
-                    header: self.echo.map(|echo| wire::Header {
-                        msg_id: expose(echo.msg_id.as_ref()),
-                        msg_type: expose(echo.msg_type.as_ref()),
-                        msg_function: settings.response_function.name(),
-                        src_application: expose(echo.src_application.as_ref()),
-                        target_application: expose(echo.target_application.as_ref()),
-                        timestamp: expose(echo.timestamp.as_ref()),
-                        bank_id: expose(echo.bank_id.as_ref()),
-                        instance_id: expose(echo.instance_id.as_ref())
-                            .unwrap_or(&settings.instance_id),
-                    }),
-                    exception_details: wire::ExceptionDetails {
-                        application_name: &settings.application_name,
-                        date_time: self.date_time,
-                        status: self.code.status(),
-                        error_code: self.code.code(),
-                        error_description: self.description,
-                    },
-                    body: self.body.as_ref().zip(cvv2.as_ref()).map(|(body, cvv2)| wire::Body {
-                        card_identifier_id: body.identifier,
-                        card_identifier_type: body.identifier_type.name(),
-                        cvv2: cvv2.as_str(),
-                        expiry_date: body.expiry_date.expose(),
-                    }),
-                },
+        let found = self.body.as_ref().map(|body| match body.finding {
+            Finding::Cvv2(cvv2) => (Some(cvv2.expose()), None),
+            Finding::Verdict(Verdict::Match) => (None, Some("MATCH")),
+            Finding::Verdict(Verdict::Mismatch) => (None, Some("MISMATCH")),
+        });
+        let response = wire::Response {
+            header: self.echo.map(|echo| wire::Header {
+                msg_id: expose(echo.msg_id.as_ref()),
+                msg_type: expose(echo.msg_type.as_ref()),
+                msg_function: settings.response_function.name(self.function),
+                src_application: expose(echo.src_application.as_ref()),
+                target_application: expose(echo.target_application.as_ref()),
+                timestamp: expose(echo.timestamp.as_ref()),
+                bank_id: expose(echo.bank_id.as_ref()),
+                instance_id: expose(echo.instance_id.as_ref()).unwrap_or(&settings.instance_id),
+            }),
+            exception_details: wire::ExceptionDetails {
+                application_name: &settings.application_name,
+                date_time: self.date_time,
+                status: self.code.status(),
+                error_code: self.code.code(),
+                error_description: self.description,
             },
+            body: self.body.as_ref().zip(found.as_ref()).map(|(body, (cvv2, verification))| {
+                wire::Body {
+                    card_identifier_id: body.identifier,
+                    card_identifier_type: body.identifier_type.name(),
+                    cvv2: cvv2.as_ref().map(|text| text.as_str()),
+                    verification: *verification,
+                    expiry_date: body.expiry_date.expose(),
+                }
+            }),
         };
+        let envelope = match self.function {
+            Function::GetCvv2 => wire::Envelope::GetCvv2(response),
+            Function::VerifyCvv2 => wire::Envelope::VerifyCvv2(response),
+        };
+        let document = wire::Document { response: envelope };
         let mut json = Zeroizing::new(Vec::with_capacity(RESPONSE_BYTES_MAX));
         serde_json::to_writer(&mut *json, &document).expect("strings, written to memory");
         debug_assert!(json.len() <= RESPONSE_BYTES_MAX);
@@ -92,8 +109,11 @@ mod wire {
     }
 
     #[derive(Serialize)]
-    pub(super) struct Envelope<'a> {
-        pub(super) response_get_cvv2: Response<'a>,
+    pub(super) enum Envelope<'a> {
+        #[serde(rename = "response_get_cvv2")]
+        GetCvv2(Response<'a>),
+        #[serde(rename = "response_verify_cvv2")]
+        VerifyCvv2(Response<'a>),
     }
 
     #[derive(Serialize)]
@@ -136,7 +156,10 @@ mod wire {
     pub(super) struct Body<'a> {
         pub(super) card_identifier_id: &'a str,
         pub(super) card_identifier_type: &'a str,
-        pub(super) cvv2: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(super) cvv2: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(super) verification: Option<&'static str>,
         pub(super) expiry_date: &'a str,
     }
 }

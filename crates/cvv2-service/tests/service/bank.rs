@@ -7,7 +7,8 @@ use cvv2_resolver::{
     BankId, CardRecord, CardRef, CardStatus, CardStore, ContractNumber, Exid, ExidForm,
     MemoryStore, Plastic,
 };
-use cvv2_service::{Answer, Caller, GetCvv2, KeyringSource, Scope, Scopes, Settings};
+use cvv2_service::envelope::Function;
+use cvv2_service::{Answer, Caller, CardServices, KeyringSource, Scope, Scopes, Settings};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::{date, datetime, offset};
@@ -78,12 +79,12 @@ pub(crate) fn caller() -> Caller {
     Caller::new("ivr", [bank(BANK)], all_scopes())
 }
 
-pub(crate) fn service() -> GetCvv2 {
+pub(crate) fn service() -> CardServices {
     service_with(settings(), store())
 }
 
-pub(crate) fn service_with(settings: Settings, store: impl CardStore + 'static) -> GetCvv2 {
-    GetCvv2::new(settings, Arc::new(store), Arc::new(keys()), || NOW).unwrap()
+pub(crate) fn service_with(settings: Settings, store: impl CardStore + 'static) -> CardServices {
+    CardServices::new(settings, Arc::new(store), Arc::new(keys()), || NOW).unwrap()
 }
 
 /// The published request with fields (`header/msg_id`) set to other values.
@@ -128,5 +129,5 @@ pub(crate) fn read(answer: &Answer) -> Read {
 }
 
 pub(crate) fn ask(request: &str) -> Read {
-    read(&service().handle(&caller(), request.as_bytes()))
+    read(&service().handle(Function::GetCvv2, &caller(), request.as_bytes()))
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use cvv2::Pan;
 use cvv2_resolver::{CardStatus, CardStore, ExidForm, MemoryStore};
 use cvv2_service::Settings;
+use cvv2_service::envelope::Function;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -80,7 +81,7 @@ proptest! {
             ("body/card_identifier_id", json!(reference)),
             ("body/card_identifier_type", json!(kind)),
         ]);
-        let answer = read(&service_with(settings, store).handle(&caller(), request.as_bytes()));
+        let answer = read(&service_with(settings, store).handle(Function::GetCvv2, &caller(), request.as_bytes()));
         prop_assert_eq!(answer.code(), "000");
         prop_assert_eq!(&answer.body["card_identifier_type"], kind);
 
@@ -118,7 +119,8 @@ fn the_longest_answer_still_fits_its_buffer() {
         ("header/instance_id", json!("𝟜".repeat(10))),
         ("body/card_identifier_id", json!(longest)),
     ]);
-    let answer = service_with(settings, store).handle(&caller(), request.as_bytes());
+    let answer =
+        service_with(settings, store).handle(Function::GetCvv2, &caller(), request.as_bytes());
     assert_eq!(read(&answer).code(), "000");
     assert_eq!(answer.json.capacity(), 4096, "the buffer did not grow");
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use cvv2::key::{Exportability, Kbpk, KbpkAlgorithm, KeyBlockHeader, KeyBlockVersion, ModeOfUse};
 use cvv2::secret::Protection;
 use cvv2::{CvkPair, ExpiryOrder, KcvMethod, Pan, Policy};
-use cvv2_keyring::{BinRange, Date, KeyEntry, Keyring, Kind, Month, State, Token};
-use cvv2_service::{CvkError, CvkSource, GetCvv2, KeyringSource};
+use cvv2_keyring::{BinRange, CheckValue, Date, KeyEntry, Keyring, Kind, Month, State, Token};
+use cvv2_service::envelope::Function;
+use cvv2_service::{CardServices, CvkError, CvkSource, KeyringSource};
 use time::OffsetDateTime;
 use time::macros::{date, datetime};
 
@@ -63,8 +64,9 @@ fn table(entry: &KeyEntry) -> String {
 
 /// The check value of the key that generates for a card.
 fn chosen(keys: &KeyringSource, pan: &str, yymm: &str, on: Date) -> Result<String, CvkError> {
-    let cvk = keys.cvk_for(&Pan::parse(pan).unwrap(), &expiry(yymm), on)?;
-    Ok(cvk.kcv(KcvMethod::TdesZeros).to_string())
+    let chosen = keys.generating(&Pan::parse(pan).unwrap(), &expiry(yymm), on)?;
+    assert_eq!(CheckValue::from(chosen.cvk.kcv(KcvMethod::TdesZeros)), chosen.kcv);
+    Ok(chosen.kcv.to_string())
 }
 
 #[test]
@@ -121,8 +123,8 @@ fn a_key_comes_into_force_at_midnight_on_the_services_wall() {
     let answer = |now: OffsetDateTime| {
         let keys =
             KeyringSource::new(keyring(&[entry("a", KEY, date!(2023 - 02 - 01))]), Vec::new());
-        let service = GetCvv2::new(settings(), Arc::new(store()), Arc::new(keys), move || now);
-        let answer = service.unwrap().handle(&caller(), REQUEST.as_bytes());
+        let service = CardServices::new(settings(), Arc::new(store()), Arc::new(keys), move || now);
+        let answer = service.unwrap().handle(Function::GetCvv2, &caller(), REQUEST.as_bytes());
         read(&answer).code().to_owned()
     };
     // The settings have +04:00.

@@ -1,5 +1,7 @@
 //! Sizes and depths at their seams, and bytes that are no text.
 
+use cvv2_service::envelope::Function;
+
 use crate::bank::{REQUEST, ask, caller, read, service};
 
 const BYTES_MAX: usize = 16 * 1024;
@@ -44,7 +46,7 @@ fn bytes_that_are_no_utf8() {
         let at = REQUEST.find(from).unwrap();
         let request =
             [&REQUEST.as_bytes()[..at], to, &REQUEST.as_bytes()[at + from.len()..]].concat();
-        let answer = read(&service().handle(&caller(), &request));
+        let answer = read(&service().handle(Function::GetCvv2, &caller(), &request));
         assert_eq!((answer.code(), answer.http_status), ("101", 400), "{to:?}");
         assert!(answer.description().starts_with("the request is not JSON at line "));
     }

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use cvv2::{CvkPair, Expiry, Pan};
+use cvv2::{Expiry, Pan};
 use cvv2_resolver::{
     BankId, CardRecord, CardRef, CardStatus, CardStore, CardVisitor, CheckReport, ExidForm,
     MemoryStore, NewCard, PutOutcome, StoreError,
 };
-use cvv2_service::envelope::ErrorCode;
-use cvv2_service::{Caller, Cause, CvkError, CvkSource, GetCvv2, Settings};
+use cvv2_service::envelope::{ErrorCode, Function};
+use cvv2_service::{Caller, CardServices, Cause, ChosenCvk, CvkError, CvkSource, Settings};
 use serde_json::json;
 use time::Date;
 use time::macros::{date, datetime, offset};
@@ -37,10 +37,11 @@ fn both_kinds_of_reference_find_the_card() {
 #[test]
 fn a_leading_zero_is_kept() {
     let store = store_of(&card(CardStatus::Active, vec![plastic("3004", CardStatus::Active)]));
-    let answer = read(
-        &service_with(settings(), store)
-            .handle(&caller(), request([("body/expiry_date", json!("3004"))]).as_bytes()),
-    );
+    let answer = read(&service_with(settings(), store).handle(
+        Function::GetCvv2,
+        &caller(),
+        request([("body/expiry_date", json!("3004"))]).as_bytes(),
+    ));
     assert_eq!(answer.body["cvv2"], "057"); // computed with OpenSSL's DES
     assert!(answer.text.contains(r#""cvv2":"057""#));
 }
@@ -48,7 +49,11 @@ fn a_leading_zero_is_kept() {
 #[test]
 fn a_bank_that_is_not_the_callers() {
     for banks in [vec![], vec![bank("OTHR")], vec![bank("nic")], vec![bank("NI"), bank("NICX")]] {
-        let answer = service().handle(&Caller::new("ivr", banks, all_scopes()), REQUEST.as_bytes());
+        let answer = service().handle(
+            Function::GetCvv2,
+            &Caller::new("ivr", banks, all_scopes()),
+            REQUEST.as_bytes(),
+        );
         assert!(matches!(answer.outcome.cause, Some(Cause::NotEntitled)));
         let answer = read(&answer);
         assert_eq!((answer.code(), answer.http_status), ("202", 403));
@@ -88,7 +93,10 @@ fn the_store_is_asked_for_the_callers_bank_and_only_about_good_requests() {
     let service = service_with(settings(), spy.clone());
     let asked = |request: &str| {
         let caller = Caller::new("ivr", [bank("ELSE"), bank(BANK)], all_scopes());
-        assert_ne!(read(&service.handle(&caller, request.as_bytes())).code(), "000");
+        assert_ne!(
+            read(&service.handle(Function::GetCvv2, &caller, request.as_bytes())).code(),
+            "000"
+        );
         std::mem::take(&mut *spy.0.lock().unwrap())
     };
     assert_eq!(asked(REQUEST), [bank(BANK)]);
@@ -113,7 +121,7 @@ fn unknown_and_foreign_references_and_wrong_expiries_get_the_same_bytes() {
     ]
     .map(|(id, expiry)| {
         let request = request([("body/card_identifier_id", id), ("body/expiry_date", expiry)]);
-        service.handle(&caller(), request.as_bytes())
+        service.handle(Function::GetCvv2, &caller(), request.as_bytes())
     });
     for answer in &answers {
         assert_eq!((read(answer).code(), answer.http_status), ("301", 200));
@@ -155,7 +163,11 @@ fn status_decides_for_the_plastic_and_for_the_card() {
     ] {
         let plastics = plastics.iter().map(|&(yymm, status)| plastic(yymm, status)).collect();
         let store = store_of(&card(status, plastics));
-        let answer = service_with(settings(), store).handle(&caller(), REQUEST.as_bytes());
+        let answer = service_with(settings(), store).handle(
+            Function::GetCvv2,
+            &caller(),
+            REQUEST.as_bytes(),
+        );
         assert_eq!((read(&answer).code(), answer.http_status), (code, 200));
     }
 }
@@ -164,8 +176,9 @@ fn status_decides_for_the_plastic_and_for_the_card() {
 fn a_card_expires_at_midnight_by_the_configured_clock() {
     let ask_at = |now| {
         let service =
-            GetCvv2::new(settings(), Arc::new(store()), Arc::new(keys()), move || now).unwrap();
-        read(&service.handle(&caller(), REQUEST.as_bytes()))
+            CardServices::new(settings(), Arc::new(store()), Arc::new(keys()), move || now)
+                .unwrap();
+        read(&service.handle(Function::GetCvv2, &caller(), REQUEST.as_bytes()))
     };
     // 20:00 in UTC is midnight at +04:00, whatever offset the clock speaks in.
     let before = ask_at(datetime!(2027-01-31 19:59:59.999 UTC));
@@ -180,7 +193,8 @@ fn a_card_expires_at_midnight_by_the_configured_clock() {
 fn status_is_told_before_expiry() {
     let store = store_of(&card(CardStatus::Stolen, vec![plastic("2001", CardStatus::Active)]));
     let request = request([("body/expiry_date", json!("2001"))]);
-    let answer = service_with(settings(), store).handle(&caller(), request.as_bytes());
+    let answer =
+        service_with(settings(), store).handle(Function::GetCvv2, &caller(), request.as_bytes());
     assert_eq!(read(&answer).code(), "304");
 }
 
@@ -189,10 +203,19 @@ fn keys_that_are_not_there() {
     struct NoKeys(CvkError);
 
     impl CvkSource for NoKeys {
-        fn cvk_for(&self, pan: &Pan, expiry: &Expiry, on: Date) -> Result<Arc<CvkPair>, CvkError> {
+        fn generating(&self, pan: &Pan, expiry: &Expiry, on: Date) -> Result<ChosenCvk, CvkError> {
             assert_eq!((pan.expose(), expiry), (PAN, &crate::bank::expiry("2701")));
             assert_eq!(on, date!(2023 - 02 - 01), "the day on the service's own wall");
             Err(self.0)
+        }
+
+        fn verifying(
+            &self,
+            pan: &Pan,
+            expiry: &Expiry,
+            on: Date,
+        ) -> Result<Vec<ChosenCvk>, CvkError> {
+            self.generating(pan, expiry, on).map(|key| vec![key])
         }
     }
 
@@ -203,8 +226,8 @@ fn keys_that_are_not_there() {
         (CvkError::Locked, "404", 503),
     ] {
         let keys = Arc::new(NoKeys(error));
-        let service = GetCvv2::new(settings(), Arc::new(store()), keys, || NOW).unwrap();
-        let answer = read(&service.handle(&caller(), REQUEST.as_bytes()));
+        let service = CardServices::new(settings(), Arc::new(store()), keys, || NOW).unwrap();
+        let answer = read(&service.handle(Function::GetCvv2, &caller(), REQUEST.as_bytes()));
         assert_eq!((answer.code(), answer.http_status), (code, http_status));
         assert!(answer.body.is_null());
     }
@@ -236,7 +259,8 @@ fn a_store_that_fails() {
         }
     }
 
-    let answer = service_with(settings(), Broken).handle(&caller(), REQUEST.as_bytes());
+    let answer =
+        service_with(settings(), Broken).handle(Function::GetCvv2, &caller(), REQUEST.as_bytes());
     let cause = answer.outcome.cause.as_ref().unwrap().to_string();
     assert_eq!(cause, "the card store failed: the disk is on fire");
     let answer = read(&answer);
@@ -253,7 +277,7 @@ fn other_issuers_exids_are_a_setting() {
         store.put(&bank(BANK), &[exid(reference)], &record).unwrap();
         let service = service_with(Settings { exid_form, ..settings() }, store);
         let request = request([("body/card_identifier_id", json!(reference))]);
-        read(&service.handle(&caller(), request.as_bytes()))
+        read(&service.handle(Function::GetCvv2, &caller(), request.as_bytes()))
     };
     assert_eq!(ask_with(ExidForm::Strict).code(), "107");
     let answer = ask_with(ExidForm::Any);
@@ -263,15 +287,15 @@ fn other_issuers_exids_are_a_setting() {
 #[test]
 fn settings_that_break_the_contract_are_refused() {
     let settings = Settings { instance_id: "eleven char".to_owned(), ..settings() };
-    let service = GetCvv2::new(settings, Arc::new(store()), Arc::new(keys()), || NOW);
+    let service = CardServices::new(settings, Arc::new(store()), Arc::new(keys()), || NOW);
     assert!(service.is_err());
     let settings = Settings { utc_offset: offset!(-9:30), ..Settings::default() };
-    assert!(GetCvv2::new(settings, Arc::new(store()), Arc::new(keys()), || NOW).is_ok());
+    assert!(CardServices::new(settings, Arc::new(store()), Arc::new(keys()), || NOW).is_ok());
 }
 
 #[test]
 fn the_outcome_is_what_a_record_needs() {
-    let answer = service().handle(&caller(), REQUEST.as_bytes());
+    let answer = service().handle(Function::GetCvv2, &caller(), REQUEST.as_bytes());
     let outcome = answer.outcome;
     assert_eq!(outcome.code, ErrorCode::Success);
     assert!(outcome.cause.is_none());

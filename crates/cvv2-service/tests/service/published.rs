@@ -1,5 +1,6 @@
 //! The published request and its answer.
 
+use cvv2_service::envelope::Function;
 use cvv2_service::{ResponseFunction, Settings};
 use serde_json::json;
 
@@ -16,8 +17,12 @@ fn the_published_request_gets_this_document() {
 
 #[test]
 fn the_samples_function_is_a_setting() {
-    let settings = Settings { response_function: ResponseFunction::ResGetCvv2, ..settings() };
-    let answer = read(&service_with(settings, store()).handle(&caller(), REQUEST.as_bytes()));
+    let settings = Settings { response_function: ResponseFunction::Res, ..settings() };
+    let answer = read(&service_with(settings, store()).handle(
+        Function::GetCvv2,
+        &caller(),
+        REQUEST.as_bytes(),
+    ));
     assert_eq!(answer.header["msg_function"], "RES_GET_CVV2");
 }
 
@@ -61,8 +66,9 @@ fn an_integer_msg_id_comes_back_as_its_text() {
 #[test]
 fn unknown_fields_are_counted() {
     let service = service_with(settings(), store());
-    let unknown =
-        |request: &str| service.handle(&caller(), request.as_bytes()).outcome.unknown_fields;
+    let unknown = |request: &str| {
+        service.handle(Function::GetCvv2, &caller(), request.as_bytes()).outcome.unknown_fields
+    };
     assert_eq!(unknown(REQUEST), 0);
     let more = request([
         ("header/a", json!({"b": 1, "c": 2})),

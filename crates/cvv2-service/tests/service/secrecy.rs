@@ -1,6 +1,6 @@
 //! No failure, error text or `Debug` tells more of a card than it may.
 
-use cvv2_service::envelope::Request;
+use cvv2_service::envelope::{Function, Request};
 use cvv2_service::{Answer, Settings};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ proptest! {
             ("header/tracking_id", json!(null)),
             (place, value),
         ]);
-        let answer = service().handle(&caller(), request.as_bytes());
+        let answer = service().handle(Function::GetCvv2, &caller(), request.as_bytes());
         prop_assume!(answer.outcome.cause.is_some());
         prop_assert_eq!(slips(&answer, &secret), None);
         prop_assert!(read(&answer).body.is_null());
@@ -69,7 +69,7 @@ proptest! {
         } else {
             request.truncate(cut);
         }
-        let answer = service().handle(&caller(), &request);
+        let answer = service().handle(Function::GetCvv2, &caller(), &request);
         prop_assume!(answer.outcome.cause.is_some());
         prop_assert_eq!(slips(&answer, EXID), None);
         prop_assert_eq!(slips(&answer, &EXID[6..16]), None);
@@ -79,21 +79,21 @@ proptest! {
 #[test]
 fn a_key_that_occurs_twice_is_not_quoted() {
     let request = r#"{"4111111111111111":1,"4111111111111111":2}"#;
-    let answer = service().handle(&caller(), request.as_bytes());
+    let answer = service().handle(Function::GetCvv2, &caller(), request.as_bytes());
     assert_eq!(slips(&answer, "4111"), None);
 }
 
 #[test]
 fn a_card_number_for_a_tracking_id_is_not_recorded() {
     let request = request([("header/tracking_id", json!("4111 1111 1111 1111"))]);
-    let answer = service().handle(&caller(), request.as_bytes());
+    let answer = service().handle(Function::GetCvv2, &caller(), request.as_bytes());
     assert_eq!(answer.outcome.tracking_id.as_deref(), Some("411111XXXXXX1111"));
     assert_eq!(slips(&answer, "1111 1111"), None);
 }
 
 #[test]
 fn debug_of_a_success_shows_neither_cvv2_nor_reference() {
-    let answer = service().handle(&caller(), REQUEST.as_bytes());
+    let answer = service().handle(Function::GetCvv2, &caller(), REQUEST.as_bytes());
     let debug = format!("{answer:?} {answer:#?} {:?}", service());
     for secret in [EXID, "878", "48297467"] {
         assert!(!debug.contains(secret), "{debug}");
@@ -102,14 +102,14 @@ fn debug_of_a_success_shows_neither_cvv2_nor_reference() {
 
 #[test]
 fn debug_of_a_request_shows_nothing_of_the_card() {
-    let (seen, request) = Request::parse(REQUEST.as_bytes(), &settings());
+    let (seen, request) = Request::parse(Function::GetCvv2, REQUEST.as_bytes(), &settings());
     let debug = format!("{seen:?} {:?}", request.unwrap());
     for secret in [EXID, "2701", "48297467"] {
         assert!(!debug.contains(secret), "{debug}");
     }
     let strict = Settings::default();
     let wrong = REQUEST.replace(EXID, "99984100148297467163");
-    let (_, refused) = Request::parse(wrong.as_bytes(), &strict);
+    let (_, refused) = Request::parse(Function::GetCvv2, wrong.as_bytes(), &strict);
     assert!(!format!("{:?}", refused.unwrap_err()).contains("99984"));
 }
 
