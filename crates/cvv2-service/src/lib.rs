@@ -16,11 +16,14 @@
 //! | `caller`, `scope` | [`Caller`], and the [`Scope`]s that it may have |
 //! | `service_key`, `card_key` | [`ServiceKey`], and [`CardKey`]: a card's name where its PAN must not stand |
 //! | `clock`, `settings` | [`Clock`], [`Settings`] |
+//! | [`transport`] | TCP, TLS and time beneath HTTP: [`serve`](transport::serve) |
+//! | `certificate_fingerprint` | [`CertificateFingerprint`]: a client certificate's name |
 
 mod caller;
 mod card_key;
 mod card_services;
 mod cause;
+mod certificate_fingerprint;
 mod clock;
 mod cvk_source;
 pub mod envelope;
@@ -29,11 +32,13 @@ mod outcome;
 mod scope;
 mod service_key;
 mod settings;
+pub mod transport;
 
 pub use caller::Caller;
 pub use card_key::{CardHasher, CardKey};
 pub use card_services::{Answer, CardServices};
 pub use cause::Cause;
+pub use certificate_fingerprint::{CertificateFingerprint, CertificateFingerprintError};
 pub use clock::{Clock, SystemClock};
 pub use cvk_source::{ChosenCvk, CvkError, CvkSource};
 pub use keyring_source::KeyringSource;

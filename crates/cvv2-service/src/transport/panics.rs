@@ -1,0 +1,68 @@
+//! Panics: contained, and without a word of what they say.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::panic::{self, AssertUnwindSafe};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::thread;
+
+/// Makes every panic of the process write its thread and its place to standard error, and nothing
+/// else: the payload of a panic may quote what it was about, and that may be a card.
+///
+/// Library code names files of crates, so the place tells no secret. It takes the place of the
+/// standard hook, whichever of RUST_BACKTRACE's settings there is.
+pub fn install_panic_hook() {
+    panic::set_hook(Box::new(|info| {
+        let thread = thread::current();
+        let mut line = format!("panic in thread {:?}", thread.name().unwrap_or("unnamed"));
+        if let Some(place) = info.location() {
+            let _ = write!(line, " at {}:{}:{}", place.file(), place.line(), place.column());
+        }
+        line.push('\n');
+        // Standard error may be closed, which is no reason to panic in a panic.
+        let _ = io::stderr().write_all(line.as_bytes());
+    }));
+}
+
+/// What a future came to, or that it panicked.
+///
+/// The future is gone afterwards, so nobody sees what it left half done, except through locks, which
+/// are poisoned.
+pub(super) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
+    Caught(pin!(future)).await
+}
+
+/// A panic whose payload was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Panicked;
+
+struct Caught<'a, F>(Pin<&'a mut F>);
+
+impl<F: Future> Future for Caught<'_, F> {
+    type Output = Result<F::Output, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = self.0.as_mut();
+        match panic::catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(_payload) => Poll::Ready(Err(Panicked)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_caught_wherever_the_future_is() {
+        assert_eq!(caught(async { 1 }).await, Ok(1));
+        assert_eq!(caught(async { panic!("at once") }).await, Err::<(), _>(Panicked));
+        let later = caught(async {
+            tokio::task::yield_now().await;
+            panic!("later")
+        });
+        assert_eq!(later.await, Err::<(), _>(Panicked));
+    }
+}

@@ -1,0 +1,87 @@
+//! One request: its deadline, its panics, and who sent it.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::service::Service;
+use hyper::{Request, Response, StatusCode};
+use tokio::time::timeout;
+
+use super::activity::{Activity, InFlight};
+use super::answer_body::AnswerBody;
+use super::connection_limits::ConnectionLimits;
+use super::counters::TransportEvent;
+use super::panics::{Panicked, caught};
+use super::peer::Peer;
+
+/// Makes the answer to a request whose deadline passed.
+pub(super) type LateAnswer = dyn Fn() -> Response<Bytes> + Send + Sync;
+
+/// A service as one connection sees it.
+pub(super) struct Requests<S> {
+    pub(super) service: Arc<S>,
+    pub(super) late_answer: Arc<LateAnswer>,
+    pub(super) limits: Arc<ConnectionLimits>,
+    pub(super) peer: Peer,
+    pub(super) activity: Arc<Activity>,
+}
+
+impl<S, B> Service<Request<Incoming>> for Requests<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Send + Sync + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Unpin,
+{
+    type Response = Response<AnswerBody<B>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let in_flight = self.activity.request();
+        if request.headers().len() > self.limits.headers_max as usize {
+            self.activity.counters().add(TransportEvent::HeadersTooMany);
+            let answer = text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many headers\n");
+            return Box::pin(async { Ok(own(answer, in_flight)) });
+        }
+        request.extensions_mut().insert(self.peer.clone());
+        let service = Arc::clone(&self.service);
+        let late_answer = Arc::clone(&self.late_answer);
+        let deadline = self.limits.request_deadline();
+        Box::pin(async move {
+            // The call itself may panic, too.
+            let called = caught(async move { service.call(request).await });
+            let counters = in_flight.activity().counters();
+            Ok(match timeout(deadline, called).await {
+                Ok(Ok(Ok(answer))) => {
+                    in_flight.activity().progressed();
+                    answer.map(|body| AnswerBody::given(body, in_flight))
+                }
+                Ok(Err(Panicked)) => {
+                    counters.add(TransportEvent::Panicked);
+                    own(text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n"), in_flight)
+                }
+                Err(_) => {
+                    counters.add(TransportEvent::RequestTimedOut);
+                    own(late_answer(), in_flight)
+                }
+            })
+        })
+    }
+}
+
+fn own<B>(answer: Response<Bytes>, in_flight: InFlight) -> Response<AnswerBody<B>> {
+    answer.map(|body| AnswerBody::text(body, in_flight))
+}
+
+fn text(status: StatusCode, text: &'static str) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from_static(text.as_bytes()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
