@@ -34,8 +34,13 @@ use crate::secret_file::folder;
 /// The longest file of a keyring, in bytes.
 pub const FILE_BYTES_MAX: u64 = 32 << 20;
 
-/// Reads the text of a keyring's file.
-pub(crate) fn read(path: &Path) -> Result<String, FileError> {
+/// Reads the text of a file that nobody but its owner can change.
+///
+/// # Errors
+///
+/// [`FileError`] for a file that others may write or exchange, one of more than
+/// [`FILE_BYTES_MAX`], and where the system refuses.
+pub fn read(path: &Path) -> Result<String, FileError> {
     let read = || {
         let path = fs::canonicalize(path)?;
         check_folder(&File::open(folder(&path))?)?;

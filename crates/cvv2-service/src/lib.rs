@@ -15,8 +15,10 @@
 //! | `cvk_source`, `keyring_source` | [`CvkSource`], and [`KeyringSource`] as one of them |
 //! | `caller`, `scope` | [`Caller`], and the [`Scope`]s that it may have |
 //! | `service_key`, `card_key` | [`ServiceKey`], and [`CardKey`]: a card's name where its PAN must not stand |
+//! | [`auth`] | [`Authenticator`](auth::Authenticator), [`TokenEndpoint`](auth::TokenEndpoint): from a token to a [`Caller`], and from a secret to a token |
 //! | `clock`, `settings` | [`Clock`], [`Settings`] |
 
+pub mod auth;
 mod caller;
 mod card_key;
 mod cause;

@@ -30,10 +30,10 @@ impl ServiceKey {
     /// [`SecretError`] where there is no memory for it.
     pub fn derive(&self, purpose: Purpose) -> Result<Secret<[u8; Self::LEN]>, SecretError> {
         let mut derived = Secret::new([0; Self::LEN], Protection::Wiped)?;
-        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0)
+        let mac = Hmac::<Sha256>::new_from_slice(&*self.0)
             .expect("HMAC takes keys of any length")
             .chain_update(purpose.name());
-        let bytes = Zeroizing::new(<[u8; Self::LEN]>::from(mac.finalize_reset().into_bytes()));
+        let bytes = Zeroizing::new(<[u8; Self::LEN]>::from(mac.finalize().into_bytes()));
         derived.copy_from_slice(&*bytes);
         Ok(derived)
     }
