@@ -2,12 +2,16 @@
 #![allow(clippy::doc_markdown, reason = "these comments are the help text that people read")]
 #![allow(clippy::doc_link_with_quotes, reason = "these comments are the help text")]
 
+mod client;
 mod key;
 
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::client::{
+    ClientAddArgs, ClientArgs, ClientCommand, ClientFileArgs, ClientIdArgs, SigningKeyArgs,
+};
 pub(crate) use self::key::{
     CeremonyArgs, CeremonyCommand, CvkCeremonyArgs, EntryArgs, ExportArgs, ImportArgs, InitArgs,
     KbpkCeremonyArgs, KeyArgs, KeyCommand, ListArgs, RecordArgs, RotateArgs, SetArgs, SourceArgs,
@@ -32,6 +36,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Bench(BenchArgs),
     Cards(CardsArgs),
+    Client(ClientArgs),
     Demo(DemoArgs),
     Explain(ExplainArgs),
     Generate(GenerateArgs),

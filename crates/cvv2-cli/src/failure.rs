@@ -9,6 +9,7 @@ use cvv2_keyring::ceremony::{CeremonyError, PromptError};
 use cvv2_keyring::kbpk::{FormError, KbpkSourceError};
 use cvv2_keyring::secret_file::{SecretFileError, SecretFileFault};
 use cvv2_keyring::{FileFault, KeyringError, LoadCause};
+use cvv2_service::auth::{ClientsError, SigningKeysError};
 
 /// How a command ended; `main` turns it into the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +97,28 @@ impl Failure {
             {
                 Self::system(error)
             }
+            _ => Self::bad_input(error),
+        }
+    }
+
+    /// A file of clients that was not read or changed.
+    pub(crate) fn clients(error: &ClientsError) -> Self {
+        match error {
+            ClientsError::File(file) => match &file.fault {
+                FileFault::Io(io) => Self::file(&file.path, io),
+                FileFault::Busy | FileFault::Unfinished(_) => Self::system(error),
+                _ => Self::bad_input(error),
+            },
+            _ => Self::bad_input(error),
+        }
+    }
+
+    /// A key that signs tokens, and was not read or made.
+    pub(crate) fn signing_keys(error: &SigningKeysError) -> Self {
+        match error {
+            SigningKeysError::File(file) => Self::key_file(file),
+            SigningKeysError::Folder(path, io) => Self::file(path, io),
+            SigningKeysError::Generator(_) => Self::system(error),
             _ => Self::bad_input(error),
         }
     }

@@ -7,6 +7,7 @@ mod args;
 mod bench;
 mod calculation;
 mod cards;
+mod client;
 mod config;
 mod cvk;
 mod demo;
@@ -49,6 +50,7 @@ fn run(args: Args) -> Result<Answer, Failure> {
     match args.command {
         Command::Bench(args) => bench::run(&args, print),
         Command::Cards(args) => cards::run(args, print),
+        Command::Client(args) => client::run(&args, print),
         Command::Demo(args) => demo::run(&args),
         Command::Explain(args) => calculation::explain(args, print),
         Command::Generate(args) => calculation::generate(args, print),

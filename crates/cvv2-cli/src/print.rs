@@ -18,6 +18,11 @@ impl Print {
         Self { json }
     }
 
+    /// Whether `--json` was given.
+    pub(crate) fn is_json(self) -> bool {
+        self.json
+    }
+
     /// Prints one answer: `text` for people, or `value` as JSON where `--json` was given.
     pub(crate) fn answer(self, text: impl Display, value: &impl Serialize) -> Result<(), Failure> {
         if self.json { json(value) } else { line(text) }

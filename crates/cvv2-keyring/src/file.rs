@@ -1,7 +1,8 @@
-//! The keyring's file: read only if nobody else can change it, and replaced as a whole or not at
-//! all.
+//! The keyring's file, and others that are kept like it: read only if nobody else can change it, and
+//! replaced as a whole or not at all.
 //!
-//! The file holds no secret, but who can write it can exchange one key of the issuer for another.
+//! A keyring's file holds no secret, but who can write it can exchange one key of the issuer for
+//! another. A file that others must not even read is read with [`read_private`].
 //!
 //! A change of `NAME` takes these steps, under the lock of the folder:
 //!
@@ -33,8 +34,13 @@ use crate::secret_file::folder;
 /// The longest file of a keyring, in bytes.
 pub const FILE_BYTES_MAX: u64 = 32 << 20;
 
-/// Reads the text of a keyring's file.
-pub(crate) fn read(path: &Path) -> Result<String, FileError> {
+/// Reads the text of a file that nobody but its owner can change.
+///
+/// # Errors
+///
+/// [`FileError`] for a file that others may write or exchange, one of more than
+/// [`FILE_BYTES_MAX`], and where the system refuses.
+pub fn read(path: &Path) -> Result<String, FileError> {
     let read = || {
         let path = fs::canonicalize(path)?;
         check_folder(&File::open(folder(&path))?)?;
@@ -43,8 +49,30 @@ pub(crate) fn read(path: &Path) -> Result<String, FileError> {
     read().map_err(|fault| FileError::new(path, fault))
 }
 
-/// Creates a keyring's file with this text; an existing one is never touched.
-pub(crate) fn create(path: &Path, text: &str) -> Result<(), FileError> {
+/// Reads the text of a file that only its owner may open.
+///
+/// # Errors
+///
+/// [`FileError`] for a file that others may open or exchange, and where the system refuses.
+pub fn read_private(path: &Path) -> Result<String, FileError> {
+    let read = || {
+        let path = fs::canonicalize(path)?;
+        check_folder(&File::open(folder(&path))?)?;
+        let snapshot = Snapshot::read(&path)?;
+        if snapshot.meta.mode() & OPEN_TO_OTHERS != 0 {
+            return Err(FileFault::OpenToOthers);
+        }
+        Ok(snapshot.text)
+    };
+    read().map_err(|fault| FileError::new(path, fault))
+}
+
+/// Creates a file with this text, of mode 0600; an existing one is never touched.
+///
+/// # Errors
+///
+/// [`FileError`] as the file system refuses, and for a folder in which others may exchange files.
+pub fn create(path: &Path, text: &str) -> Result<(), FileError> {
     let create = || {
         let folder = Folder::lock(folder(path))?;
         let new = folder.path.join(hidden(path, ".new"));
@@ -62,9 +90,9 @@ pub(crate) fn create(path: &Path, text: &str) -> Result<(), FileError> {
     create().map_err(|fault| FileError::new(path, fault))
 }
 
-/// A keyring's file that nobody else can change by way of this crate.
+/// A file that nobody else can change by way of this crate, as long as this lives.
 #[derive(Debug)]
-pub(crate) struct LockedFile {
+pub struct LockedFile {
     /// As the caller gave it, for errors.
     given: PathBuf,
     /// Without symbolic links: the file that is replaced, rather than a link to it.
@@ -75,7 +103,12 @@ pub(crate) struct LockedFile {
 
 impl LockedFile {
     /// Locks the file's folder, finishes or undoes what a killed process left, and reads the file.
-    pub(crate) fn open(given: &Path) -> Result<Self, FileError> {
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] if somebody else is at it, for a file that others may change, and where the
+    /// system refuses.
+    pub fn open(given: &Path) -> Result<Self, FileError> {
         let open = || {
             let path = fs::canonicalize(given)?;
             let folder = Folder::lock(folder(&path))?;
@@ -91,17 +124,25 @@ impl LockedFile {
     }
 
     /// The text as it was read.
-    pub(crate) fn text(&self) -> &str {
+    #[must_use]
+    pub fn text(&self) -> &str {
         &self.snapshot.text
     }
 
     /// The path that the caller gave.
-    pub(crate) fn given_path(&self) -> &Path {
+    #[must_use]
+    pub fn given_path(&self) -> &Path {
         &self.given
     }
 
-    /// Replaces the file by one with this text, of the same owner and mode.
-    pub(crate) fn replace(self, text: &str) -> Result<(), FileError> {
+    /// Replaces the file by one with this text, of the same owner and mode. The old one stays beside
+    /// it as `NAME.previous`.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] if somebody changed the file meanwhile, and where the system refuses. Only after
+    /// [`FileFault::Unfinished`] is the file another than before.
+    pub fn replace(self, text: &str) -> Result<(), FileError> {
         self.replace_after(text, || ())
     }
 

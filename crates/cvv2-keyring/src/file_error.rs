@@ -60,6 +60,8 @@ pub enum FileFault {
     NotAFile,
     /// It is not UTF-8.
     NotText,
+    /// Others may open it, and it is not for them to read.
+    OpenToOthers,
     /// It belongs to another user, who is not root.
     Owner,
     /// It is longer than any keyring.
@@ -102,6 +104,10 @@ impl fmt::Display for FileFault {
             ),
             Self::NotAFile => f.write_str("not a regular file; give the keyring's file"),
             Self::NotText => f.write_str("not UTF-8 text; give the keyring's file"),
+            Self::OpenToOthers => f.write_str(
+                "other users may open this file; run `chmod 600` on it, and consider what is in it \
+                 known",
+            ),
             Self::Owner => f.write_str(
                 "the keyring belongs to another user; use one that belongs to you or to root",
             ),

@@ -142,7 +142,7 @@ mod draft;
 mod entry;
 mod error;
 mod fields;
-mod file;
+pub mod file;
 mod file_error;
 pub mod kbpk;
 mod keyring;

@@ -15,10 +15,12 @@
 //! | `cvk_source`, `keyring_source` | [`CvkSource`], and [`KeyringSource`] as one of them |
 //! | `caller`, `scope` | [`Caller`], and the [`Scope`]s that it may have |
 //! | `service_key`, `card_key` | [`ServiceKey`], and [`CardKey`]: a card's name where its PAN must not stand |
+//! | [`auth`] | [`Authenticator`](auth::Authenticator), [`TokenEndpoint`](auth::TokenEndpoint): from a token to a [`Caller`], and from a secret to a token |
 //! | `clock`, `settings` | [`Clock`], [`Settings`] |
 //! | [`transport`] | TCP, TLS and time beneath HTTP: [`serve`](transport::serve) |
 //! | `certificate_fingerprint` | [`CertificateFingerprint`]: a client certificate's name |
 
+pub mod auth;
 mod caller;
 mod card_key;
 mod card_services;
