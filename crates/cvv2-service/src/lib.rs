@@ -15,6 +15,7 @@
 //! | `cvk_source`, `keyring_source` | [`CvkSource`], and [`KeyringSource`] as one of them |
 //! | `caller`, `scope` | [`Caller`], and the [`Scope`]s that it may have |
 //! | `service_key`, `card_key` | [`ServiceKey`], and [`CardKey`]: a card's name where its PAN must not stand |
+//! | [`limits`] | [`Limits`](limits::Limits): what stops guessing |
 //! | `clock`, `settings` | [`Clock`], [`Settings`] |
 
 mod caller;
@@ -25,6 +26,7 @@ mod clock;
 mod cvk_source;
 pub mod envelope;
 mod keyring_source;
+pub mod limits;
 mod outcome;
 mod scope;
 mod service_key;
