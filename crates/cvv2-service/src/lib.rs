@@ -16,6 +16,7 @@
 //! | `caller`, `scope` | [`Caller`], and the [`Scope`]s that it may have |
 //! | `service_key`, `card_key` | [`ServiceKey`], and [`CardKey`]: a card's name where its PAN must not stand |
 //! | [`auth`] | [`Authenticator`](auth::Authenticator), [`TokenEndpoint`](auth::TokenEndpoint): from a token to a [`Caller`], and from a secret to a token |
+//! | [`limits`] | [`Limits`](limits::Limits): what stops guessing |
 //! | `clock`, `settings` | [`Clock`], [`Settings`] |
 //! | [`transport`] | TCP, TLS and time beneath HTTP: [`serve`](transport::serve) |
 //! | `certificate_fingerprint` | [`CertificateFingerprint`]: a client certificate's name |
@@ -30,6 +31,7 @@ mod clock;
 mod cvk_source;
 pub mod envelope;
 mod keyring_source;
+pub mod limits;
 mod outcome;
 mod scope;
 mod service_key;

@@ -1,0 +1,293 @@
+//! Limits that stop guessing.
+//!
+//! A CVV2 is three digits, and every expiry of a card has one: whoever may try often enough finds
+//! it. So [`Limits`] count, per card and per caller, over all expiries and kinds of request, across
+//! restarts, and charge before an answer leaves.
+//!
+//! ```
+//! use cvv2_service::CardKey;
+//! use cvv2_service::limits::{Denied, Limit, LimitPolicy, Limits};
+//! use time::OffsetDateTime;
+//!
+//! # let home = tempfile::tempdir()?;
+//! # let directory = home.path().join("limits");
+//! let limits = Limits::open(directory, LimitPolicy::default())?;
+//! let (now, card) = (OffsetDateTime::now_utc(), CardKey::from_bytes([7; 16]));
+//! for guess in 0..3 {
+//!     limits.admit("ivr", now)?;
+//!     let verification = limits.charge_verify("ivr", card, now)?;
+//!     // Here the value is compared; it was wrong.
+//!     verification.mismatched()?;
+//!     limits.durable().wait()?; // or `.await`; the answer may leave
+//! }
+//! let Err(Denied::Refused(refusal)) = limits.charge_verify("ivr", card, now) else {
+//!     panic!("a fourth guess");
+//! };
+//! assert_eq!(refusal.limit, Limit::CardWrongSoft);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What holds
+//!
+//! - **Per card**, events are counted one by one: in any stretch of a window's length, wherever it
+//!   begins, there are at most as many as the limit says. A wrong verification is charged before
+//!   the comparison and given back after it, under one lock or in one transaction, so it holds for
+//!   any number of threads, and of replicas that share a database.
+//! - **Per caller**, requests are counted in sixtieths of the window, and each for the window and up
+//!   to a sixtieth more: in any stretch there are at most as many as the limit says, sometimes a few
+//!   less. "Not found" and the percentage of wrong verifications are known afterwards: those that
+//!   are being served when the limit is reached come on top.
+//! - What is **refused** is charged nothing, and needs no ticket.
+//! - **Durable**: when a ticket of [`Limits::durable`] is done, what was charged before it was asked
+//!   for survives a kill and a power failure.
+//! - **Fail closed**: who cannot count lets nothing through ([`Denied::Unavailable`]).
+//!
+//! Times come from the caller. A clock that goes back opens nothing; one that jumps ahead does, as
+//! it would pass a window.
+
+mod caller_log;
+mod card_log;
+mod codec;
+mod durable;
+mod embedded;
+mod error;
+mod moment;
+mod policy;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod refusal;
+mod report;
+mod slots;
+mod store;
+mod verification;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use time::OffsetDateTime;
+
+use self::card_log::EventKind;
+use self::embedded::EmbeddedStore;
+use self::moment::Moment;
+use self::store::LimitStore;
+use crate::card_key::CardKey;
+
+pub use self::durable::Durable;
+pub use self::error::LimitError;
+pub use self::policy::{LimitPolicy, PolicyError};
+#[cfg(feature = "postgres")]
+pub use self::postgres::DatabaseError;
+pub use self::refusal::{Denied, Limit, LimitKind, Refusal};
+pub use self::report::{CallerLimits, CardLimits, LimitCounters, LimitUsage, ListFilter};
+pub use self::verification::Verification;
+
+/// The limits of all callers and cards. A clone is the same limits.
+///
+/// One request is: [`admit`](Self::admit); then, as the card turns out,
+/// [`not_found`](Self::not_found), [`charge_generate`](Self::charge_generate) or
+/// [`charge_verify`](Self::charge_verify); then [`durable`](Self::durable), and the answer leaves
+/// when the ticket is done. Charge a card that was found before its expiry is looked at, and a
+/// wrong expiry as not found, as an unknown reference is.
+#[derive(Clone)]
+pub struct Limits {
+    store: Arc<dyn LimitStore>,
+    refused: Arc<Refused>,
+}
+
+#[derive(Default)]
+struct Refused {
+    by_caller: AtomicU64,
+    by_card: AtomicU64,
+    unavailable: AtomicU64,
+}
+
+impl Limits {
+    /// Limits in a directory of their own, for one process. Where there is no directory it is made.
+    ///
+    /// Charges and looks are in memory: they take about a microsecond and do not block. One thread
+    /// writes the journal; it ends with the last clone.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`]: the policy is out of range, another process has the directory, others may
+    /// read it, the journal is damaged, or the disk failed.
+    pub fn open(directory: impl AsRef<Path>, policy: LimitPolicy) -> Result<Self, LimitError> {
+        Ok(Self::over(EmbeddedStore::open(directory.as_ref(), policy)?))
+    }
+
+    fn over(store: impl LimitStore + 'static) -> Self {
+        Self { store: Arc::new(store), refused: Arc::default() }
+    }
+
+    /// Charges a request of a caller.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`]: the caller's rate is exceeded, too many of its cards were not found or too many
+    /// of its verifications wrong, or the limits cannot be kept.
+    pub fn admit(&self, caller: &str, now: OffsetDateTime) -> Result<(), Denied> {
+        self.counted(self.store.admit(caller, Moment::of(now)))
+    }
+
+    /// Charges a caller for a card that it did not find: an unknown reference, one of another bank,
+    /// or an expiry that no plastic has.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] if the limits cannot be kept.
+    pub fn not_found(&self, caller: &str, now: OffsetDateTime) -> Result<(), LimitError> {
+        let charged = self.store.not_found(caller, Moment::of(now)).map_err(Denied::Unavailable);
+        match self.counted(charged) {
+            Err(Denied::Unavailable(error)) => Err(error),
+            Ok(()) | Err(Denied::Refused(_)) => Ok(()),
+        }
+    }
+
+    /// Charges a card for a CVV2 that is to be generated.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`]: a limit of the card is reached, or the limits cannot be kept.
+    pub fn charge_generate(
+        &self,
+        caller: &str,
+        card: CardKey,
+        now: OffsetDateTime,
+    ) -> Result<(), Denied> {
+        let kind = EventKind::Generate;
+        self.counted(self.store.charge(caller, card, kind, Moment::of(now))).map(drop)
+    }
+
+    /// Charges a card for a wrong verification, before it is known whether it is one.
+    ///
+    /// So many right ones at a time may be refused, where fewer wrong ones are left than there are
+    /// of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`]: a limit of the card is reached, or the limits cannot be kept.
+    pub fn charge_verify(
+        &self,
+        caller: &str,
+        card: CardKey,
+        now: OffsetDateTime,
+    ) -> Result<Verification, Denied> {
+        let kind = EventKind::Wrong;
+        let reserved = self.counted(self.store.charge(caller, card, kind, Moment::of(now)))?;
+        Ok(Verification::new(Arc::clone(&self.store), reserved))
+    }
+
+    /// A ticket for everything that was charged so far, by this thread at least. An answer that
+    /// something was charged for may leave when it is done.
+    pub fn durable(&self) -> Durable {
+        self.store.durable()
+    }
+
+    /// The cards of which something is known, in no order.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] if the limits cannot be read.
+    pub fn list_cards(
+        &self,
+        filter: &ListFilter,
+        now: OffsetDateTime,
+    ) -> Result<Vec<CardLimits>, LimitError> {
+        self.store.list_cards(filter, Moment::of(now))
+    }
+
+    /// The callers of which something is known, in no order.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] if the limits cannot be read.
+    pub fn list_callers(
+        &self,
+        filter: &ListFilter,
+        now: OffsetDateTime,
+    ) -> Result<Vec<CallerLimits>, LimitError> {
+        self.store.list_callers(filter, Moment::of(now))
+    }
+
+    /// The limits of a card. `None` if nothing is known of it.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] if the limits cannot be read.
+    pub fn show_card(
+        &self,
+        card: CardKey,
+        now: OffsetDateTime,
+    ) -> Result<Option<CardLimits>, LimitError> {
+        self.store.show_card(card, Moment::of(now))
+    }
+
+    /// The limits of a caller. `None` if nothing is known of it.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] if the limits cannot be read.
+    pub fn show_caller(
+        &self,
+        caller: &str,
+        now: OffsetDateTime,
+    ) -> Result<Option<CallerLimits>, LimitError> {
+        self.store.show_caller(caller, Moment::of(now))
+    }
+
+    /// Forgets everything of a card: all its limits begin anew. Whether anything was known of it.
+    /// It is durable when a [ticket](Self::durable) says so.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] if the limits cannot be kept.
+    pub fn clear_card(&self, card: CardKey) -> Result<bool, LimitError> {
+        self.store.clear_card(card)
+    }
+
+    /// Forgets everything that a caller did; what it did with cards stays with the cards. Whether
+    /// anything was known of it. It is durable when a [ticket](Self::durable) says so.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] if the limits cannot be kept.
+    pub fn clear_caller(&self, caller: &str) -> Result<bool, LimitError> {
+        self.store.clear_caller(caller)
+    }
+
+    /// Counters for metrics.
+    #[must_use]
+    pub fn counters(&self) -> LimitCounters {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut counters = LimitCounters {
+            refused_by_caller: read(&self.refused.by_caller),
+            refused_by_card: read(&self.refused.by_card),
+            unavailable: read(&self.refused.unavailable),
+            ..LimitCounters::default()
+        };
+        self.store.count(&mut counters);
+        counters
+    }
+
+    fn counted<T>(&self, outcome: Result<T, Denied>) -> Result<T, Denied> {
+        if let Err(denied) = &outcome {
+            let counter = match denied {
+                Denied::Refused(refusal) => match refusal.kind() {
+                    LimitKind::Caller => &self.refused.by_caller,
+                    LimitKind::Card => &self.refused.by_card,
+                },
+                Denied::Unavailable(_) => &self.refused.unavailable,
+            };
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        outcome
+    }
+}
+
+impl fmt::Debug for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limits").field("counters", &self.counters()).finish_non_exhaustive()
+    }
+}

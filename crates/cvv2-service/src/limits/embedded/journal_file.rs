@@ -1,0 +1,272 @@
+//! One file of the journal: a header, and batches of records.
+//!
+//! A batch is what one write and one `fdatasync` made durable together, under one checksum. The
+//! next one is written after that, so at most the last batch of a file can be torn; one with
+//! another behind it was acknowledged, and if it is not as it was written, that is damage.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::Range;
+
+use sha2::{Digest, Sha256};
+
+use super::directory::Directory;
+use crate::limits::error::LimitError;
+
+const MAGIC: &[u8; 8] = b"cvv2lims";
+const FORMAT: u32 = 1;
+
+/// Bytes of the header: magic, format, number of the file, length of the file before it, checksum.
+const HEADER_LEN: usize = 36;
+/// Bytes before a batch: its length, its number in the file, checksum.
+const FRAME_LEN: usize = 20;
+const SUM_LEN: usize = 8;
+
+/// A file that batches are appended to.
+pub(super) struct JournalFile {
+    file: File,
+    number: u64,
+    len: u64,
+    batches: u64,
+    /// Reused from batch to batch.
+    framed: Vec<u8>,
+}
+
+impl JournalFile {
+    /// Makes the file durably. It goes on where the file before it had `previous_len` bytes.
+    pub(super) fn create(directory: &Directory, number: u64, previous_len: u64) -> io::Result<Self> {
+        let mut file = directory.create(number)?;
+        let mut header = Vec::with_capacity(HEADER_LEN);
+        header.extend_from_slice(MAGIC);
+        header.extend_from_slice(&FORMAT.to_le_bytes());
+        header.extend_from_slice(&number.to_le_bytes());
+        header.extend_from_slice(&previous_len.to_le_bytes());
+        header.extend_from_slice(&sum(&[&header]));
+        file.write_all(&header)?;
+        file.sync_all()?;
+        directory.sync()?;
+        Ok(Self { file, number, len: HEADER_LEN as u64, batches: 0, framed: Vec::new() })
+    }
+
+    pub(super) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How many bytes of it are durable.
+    pub(super) const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Appends a batch, and returns when it is on the disk. After an error nobody knows what is
+    /// behind [`len`](Self::len), and nothing may be appended any more.
+    pub(super) fn append(&mut self, batch: &[u8]) -> io::Result<()> {
+        let len = u32::try_from(batch.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let len = len.to_le_bytes();
+        let ordinal = self.batches.to_le_bytes();
+        self.framed.clear();
+        self.framed.extend_from_slice(&len);
+        self.framed.extend_from_slice(&ordinal);
+        self.framed.extend_from_slice(&batch_sum(self.number, len, ordinal, batch));
+        self.framed.extend_from_slice(batch);
+        self.file.write_all(&self.framed)?;
+        self.file.sync_data()?;
+        self.len += self.framed.len() as u64;
+        self.batches += 1;
+        Ok(())
+    }
+}
+
+/// A file as it was found.
+pub(super) struct Found {
+    bytes: Vec<u8>,
+    batches: Vec<Range<usize>>,
+    pub(super) number: u64,
+    /// How long the file before it was when this one began.
+    pub(super) previous_len: u64,
+    /// Its bytes up to the end of its last batch.
+    pub(super) len: u64,
+}
+
+impl Found {
+    /// Reads the file with this number, up to `len` where it is known how far it was acknowledged.
+    ///
+    /// `None` if it is the beginning of a file, of which nothing was acknowledged.
+    pub(super) fn read(
+        directory: &Directory,
+        number: u64,
+        len: Option<u64>,
+    ) -> Result<Option<Self>, LimitError> {
+        let path = directory.journal(number);
+        let mut bytes = std::fs::read(&path)?;
+        let damaged = |offset: usize| LimitError::Damaged { path: path.clone(), offset: offset as u64 };
+        if let Some(len) = len {
+            let len = usize::try_from(len).map_err(|_| damaged(bytes.len()))?;
+            if bytes.len() < len {
+                return Err(damaged(bytes.len()));
+            }
+            bytes.truncate(len);
+        }
+        let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
+            return if len.is_none() { Ok(None) } else { Err(damaged(0)) };
+        };
+        let (head, header_sum) = header.split_at(HEADER_LEN - SUM_LEN);
+        if sum(&[head]) != header_sum {
+            // A file has batches when its header is durable.
+            let is_begun = len.is_none() && bytes.len() == HEADER_LEN;
+            return if is_begun { Ok(None) } else { Err(damaged(0)) };
+        }
+        let format = u32_at(head, 8);
+        if head.get(..8) != Some(MAGIC) || u64_at(head, 12) != number {
+            return Err(damaged(0));
+        }
+        if format != FORMAT {
+            return Err(LimitError::Version { path, found: format });
+        }
+        let mut found = Self {
+            number,
+            previous_len: u64_at(head, 20),
+            len: HEADER_LEN as u64,
+            batches: Vec::new(),
+            bytes: Vec::new(),
+        };
+        let mut at = HEADER_LEN;
+        while let Some(batch) = batch_at(&bytes, at, number, found.batches.len() as u64) {
+            at = batch.end;
+            found.batches.push(batch);
+        }
+        let is_torn = at < bytes.len();
+        if is_torn && (len.is_some() || has_batch_behind(&bytes, at, number, found.batches.len())) {
+            return Err(damaged(at));
+        }
+        found.len = at as u64;
+        found.bytes = bytes;
+        Ok(Some(found))
+    }
+
+    pub(super) fn batches(&self) -> impl Iterator<Item = &[u8]> {
+        self.batches.iter().map(|batch| &self.bytes[batch.clone()])
+    }
+}
+
+/// The payload of the batch with this number, if one is here.
+fn batch_at(bytes: &[u8], at: usize, file: u64, ordinal: u64) -> Option<Range<usize>> {
+    let frame = bytes.get(at..)?.first_chunk::<FRAME_LEN>()?;
+    if u64_at(frame, 4) != ordinal {
+        return None;
+    }
+    let (from, len) = (at + FRAME_LEN, u32_at(frame, 0));
+    let payload = from..from.checked_add(len as usize)?;
+    let expected = batch_sum(file, len.to_le_bytes(), ordinal.to_le_bytes(), bytes.get(payload.clone())?);
+    (frame[FRAME_LEN - SUM_LEN..] == expected).then_some(payload)
+}
+
+/// Whether a later batch is anywhere behind one that is not as it was written.
+fn has_batch_behind(bytes: &[u8], at: usize, file: u64, ordinal: usize) -> bool {
+    // Each batch is longer than its frame, so that many more can follow and no more.
+    let most = (bytes.len() - at) / FRAME_LEN;
+    let later = ordinal as u64 + 1..=(ordinal + most) as u64;
+    (at + 1..bytes.len().saturating_sub(FRAME_LEN)).any(|at| {
+        let ordinal = u64_at(&bytes[at..], 4);
+        later.contains(&ordinal) && batch_at(bytes, at, file, ordinal).is_some()
+    })
+}
+
+fn batch_sum(file: u64, len: [u8; 4], ordinal: [u8; 8], payload: &[u8]) -> [u8; SUM_LEN] {
+    sum(&[&file.to_le_bytes(), &len, &ordinal, payload])
+}
+
+/// The first bytes of SHA-256. It is no proof against whoever may write the file: who may, may take
+/// it away as well.
+fn sum(parts: &[&[u8]]) -> [u8; SUM_LEN] {
+    let hash = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
+    *hash.first_chunk().expect("a hash has 32 bytes")
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(*bytes[at..].first_chunk().expect("whoever asks has checked the length"))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(*bytes[at..].first_chunk().expect("whoever asks has checked the length"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const BATCHES: [&[u8]; 4] = [b"one", b"", b"three, which is longer", b"4"];
+
+    fn written() -> (tempfile::TempDir, Directory, Vec<u8>) {
+        let home = tempfile::tempdir().unwrap();
+        let directory = Directory::open(&home.path().join("limits")).unwrap();
+        let mut file = JournalFile::create(&directory, 7, 99).unwrap();
+        for batch in BATCHES {
+            file.append(batch).unwrap();
+        }
+        let bytes = fs::read(directory.journal(7)).unwrap();
+        assert_eq!(file.len(), bytes.len() as u64);
+        (home, directory, bytes)
+    }
+
+    fn read(directory: &Directory, bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>, LimitError> {
+        fs::write(directory.journal(7), bytes).unwrap();
+        let found = Found::read(directory, 7, None)?;
+        Ok(found.map(|found| found.batches().map(<[u8]>::to_vec).collect()))
+    }
+
+    #[test]
+    fn wherever_a_file_ends_its_whole_batches_are_read() {
+        let (_home, directory, bytes) = written();
+        let mut ends = vec![HEADER_LEN];
+        ends.extend(BATCHES.iter().scan(HEADER_LEN, |end, batch| {
+            *end += FRAME_LEN + batch.len();
+            Some(*end)
+        }));
+        for len in 0..=bytes.len() {
+            let found = read(&directory, &bytes[..len]).unwrap();
+            if len < HEADER_LEN {
+                assert!(found.is_none());
+                continue;
+            }
+            let whole = ends.iter().filter(|end| **end <= len).count() - 1;
+            assert_eq!(found.unwrap(), BATCHES[..whole].to_vec());
+            // Where it is known how far the file was acknowledged it has to end with a batch.
+            let known = Found::read(&directory, 7, Some(len as u64));
+            assert_eq!(known.is_ok(), ends.contains(&len));
+            assert!(Found::read(&directory, 7, Some(len as u64 + 1)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_changed_bit_is_a_torn_end_in_the_last_batch_only() {
+        let (_home, directory, bytes) = written();
+        let last = bytes.len() - FRAME_LEN - 1;
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            match read(&directory, &changed) {
+                Ok(found) => {
+                    assert!(bit / 8 >= last, "bit {bit}");
+                    assert_eq!(found.unwrap(), BATCHES[..3].to_vec());
+                }
+                Err(error) => {
+                    assert!(bit / 8 < last, "bit {bit}: {error}");
+                    assert!(matches!(error, LimitError::Damaged { .. }), "bit {bit}: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_number_or_format_is_refused() {
+        let (_home, directory, mut bytes) = written();
+        fs::write(directory.journal(8), &bytes).unwrap();
+        assert!(matches!(Found::read(&directory, 8, None), Err(LimitError::Damaged { .. })));
+        bytes[8] = 2;
+        let sum = sum(&[&bytes[..HEADER_LEN - SUM_LEN]]);
+        bytes[HEADER_LEN - SUM_LEN..HEADER_LEN].copy_from_slice(&sum);
+        assert!(matches!(read(&directory, &bytes), Err(LimitError::Version { found: 2, .. })));
+    }
+}

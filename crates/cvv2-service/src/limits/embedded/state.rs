@@ -1,0 +1,353 @@
+//! All limits in memory, and how they are written down.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::record::Record;
+use crate::card_key::CardKey;
+use crate::limits::caller_log::{CallerLog, CallerUsage};
+use crate::limits::card_log::{CallerId, CardLog, CardUsage, EventKind};
+use crate::limits::codec::{NAME_BYTES_MAX, Reader, Unreadable, put_name};
+use crate::limits::error::LimitError;
+use crate::limits::moment::{Moment, Span};
+use crate::limits::policy::LimitPolicy;
+use crate::limits::refusal::Denied;
+use crate::limits::store::Reservation;
+
+/// Cards are in shards by the first byte of their key, a hash: each is written as one piece.
+const SHARDS: usize = 256;
+
+/// All callers and cards. Whatever changes it appends a record of the change to `out`, and whoever
+/// applies the records one after the other gets the same state.
+pub(super) struct State {
+    policy: LimitPolicy,
+    callers: BTreeMap<CallerId, (Arc<str>, CallerLog)>,
+    ids: HashMap<Arc<str>, CallerId>,
+    next_id: u32,
+    shards: Vec<HashMap<CardKey, CardLog>>,
+    /// Events of all cards.
+    events: usize,
+    /// The latest time that anything has happened at.
+    latest: Moment,
+    wants_room: bool,
+    /// When room was wanted last.
+    room_wanted: Moment,
+}
+
+impl State {
+    pub(super) fn new(policy: LimitPolicy) -> Self {
+        Self {
+            policy,
+            callers: BTreeMap::new(),
+            ids: HashMap::new(),
+            next_id: 0,
+            shards: (0..SHARDS).map(|_| HashMap::new()).collect(),
+            events: 0,
+            latest: Moment::default(),
+            wants_room: false,
+            room_wanted: Moment::default(),
+        }
+    }
+
+    pub(super) const fn events(&self) -> usize {
+        self.events
+    }
+
+    /// Whether there was no room for an event: all pieces should be written, which forgets some.
+    pub(super) const fn wants_room(&self) -> bool {
+        self.wants_room
+    }
+
+    pub(super) const fn take_wants_room(&mut self) -> bool {
+        std::mem::replace(&mut self.wants_room, false)
+    }
+
+    pub(super) fn admit(
+        &mut self,
+        caller: &str,
+        now: Moment,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Denied> {
+        let id = self.id(caller, now, out)?;
+        let (_, log) = self.callers.get_mut(&id).expect("its id was just found");
+        log.admit(&self.policy, now)?;
+        self.latest = self.latest.max(now);
+        Record::Admitted { id, at: now }.write(out);
+        Ok(())
+    }
+
+    pub(super) fn not_found(
+        &mut self,
+        caller: &str,
+        now: Moment,
+        out: &mut Vec<u8>,
+    ) -> Result<(), LimitError> {
+        let id = self.id(caller, now, out)?;
+        let record = Record::NotFound { id, at: now };
+        self.apply(record);
+        record.write(out);
+        Ok(())
+    }
+
+    pub(super) fn charge(
+        &mut self,
+        caller: &str,
+        card: CardKey,
+        kind: EventKind,
+        now: Moment,
+        out: &mut Vec<u8>,
+    ) -> Result<Reservation, Denied> {
+        if self.events >= self.policy.card_charges_max as usize {
+            self.latest = self.latest.max(now);
+            // What was looked for a moment ago is not there yet.
+            if now.since(self.room_wanted) >= Span::MINUTE {
+                self.room_wanted = now;
+                self.wants_room = true;
+            }
+            return Err(LimitError::Full { setting: "card_charges_max" }.into());
+        }
+        let id = self.id(caller, now, out)?;
+        let log = self.shards[shard_of(card)].entry(card).or_default();
+        let before = log.len();
+        let charged = log.charge(&self.policy, kind, id, now);
+        // It may have forgotten some as well.
+        self.events = self.events + log.len() - before;
+        let at = charged?;
+        self.latest = self.latest.max(at);
+        Record::Charged { id, at, card, kind }.write(out);
+        Ok(Reservation { caller: id, card, at })
+    }
+
+    /// Ends a verification that was charged.
+    pub(super) fn settle(&mut self, reserved: Reservation, is_wrong: bool, out: &mut Vec<u8>) {
+        let Reservation { caller: id, card, at } = reserved;
+        let record = Record::Settled { id, at, card, is_wrong };
+        self.apply(record);
+        record.write(out);
+    }
+
+    /// Forgets what happened with a card. Whether there was anything.
+    pub(super) fn clear_card(&mut self, card: CardKey, out: &mut Vec<u8>) -> bool {
+        let is_there = self.shards[shard_of(card)].contains_key(&card);
+        if is_there {
+            let record = Record::CardCleared { card };
+            self.apply(record);
+            record.write(out);
+        }
+        is_there
+    }
+
+    /// Forgets what a caller did. Whether it is known.
+    pub(super) fn clear_caller(&mut self, caller: &str, out: &mut Vec<u8>) -> bool {
+        let Some(id) = self.ids.get(caller).copied() else { return false };
+        let record = Record::CallerCleared { id };
+        self.apply(record);
+        record.write(out);
+        true
+    }
+
+    pub(super) fn caller_usages(&self, caller: &str, now: Moment) -> Option<[CallerUsage; 3]> {
+        let (_, log) = &self.callers[self.ids.get(caller)?];
+        Some(log.usages(&self.policy, now))
+    }
+
+    pub(super) fn card_usages(&self, card: CardKey, now: Moment) -> Option<Vec<CardUsage>> {
+        let log = self.shards[shard_of(card)].get(&card)?;
+        Some(log.usages(&self.policy, now))
+    }
+
+    pub(super) fn cards(&self) -> impl Iterator<Item = CardKey> {
+        self.shards.iter().flat_map(|shard| shard.keys().copied())
+    }
+
+    pub(super) fn callers(&self) -> impl Iterator<Item = &str> {
+        self.callers.values().map(|(name, _)| &**name)
+    }
+
+    pub(super) fn name(&self, id: CallerId) -> Option<&str> {
+        self.callers.get(&id).map(|(name, _)| &**name)
+    }
+
+    /// Pieces, of which all together are the whole state.
+    pub(super) const PIECES: usize = SHARDS + 1;
+
+    /// Writes one of the pieces as it is now, without what no limit needs any more; that is
+    /// forgotten here too. The last one says that all are there.
+    pub(super) fn write_piece(&mut self, piece: usize, out: &mut Vec<u8>) {
+        let Some(shard) = piece.checked_sub(1) else { return self.write_callers(out) };
+        let (policy, latest) = (&self.policy, self.latest);
+        let cards = &mut self.shards[shard];
+        let mut events = 0;
+        cards.retain(|_, log| {
+            let before = log.len();
+            log.forget(policy, latest);
+            self.events -= before - log.len();
+            events += log.len();
+            !log.is_empty()
+        });
+        cards.shrink_to(2 * cards.len());
+        out.reserve(6 + 18 * cards.len() + 13 * events);
+        let shard = u8::try_from(shard).expect("there are 256 shards");
+        Record::CardsPiece { shard }.write(out);
+        put_count(out, cards.len());
+        for (card, log) in cards {
+            out.extend_from_slice(&card.to_bytes());
+            log.write(out);
+        }
+        if piece + 1 == Self::PIECES {
+            Record::Complete.write(out);
+        }
+    }
+
+    /// Applies everything that a batch says. Whether it ends a rewritten journal.
+    pub(super) fn replay(&mut self, batch: &[u8]) -> Result<bool, Unreadable> {
+        let mut reader = Reader::new(batch);
+        let mut is_complete = false;
+        while !reader.is_empty() {
+            match Record::read(&mut reader)? {
+                Record::CallersPiece => self.read_callers(&mut reader)?,
+                Record::CardsPiece { shard } => self.read_cards(shard, &mut reader)?,
+                Record::Complete => is_complete = true,
+                record => self.apply(record),
+            }
+        }
+        Ok(is_complete)
+    }
+
+    fn apply(&mut self, record: Record<'_>) {
+        match record {
+            Record::Caller { id, name } => self.insert_caller(id, name),
+            Record::Admitted { id, at } => self.with_caller(id, at, |log| log.requested(at)),
+            Record::NotFound { id, at } => self.with_caller(id, at, |log| log.not_found(at)),
+            Record::Charged { id, at, card, kind } => {
+                self.latest = self.latest.max(at);
+                let log = self.shards[shard_of(card)].entry(card).or_default();
+                let before = log.len();
+                log.forget(&self.policy, at);
+                log.push(at, id, kind);
+                self.events = self.events + log.len() - before;
+            }
+            Record::Settled { id, at, card, is_wrong } => {
+                if !is_wrong && let Some(log) = self.shards[shard_of(card)].get_mut(&card) {
+                    log.give_back(at, id);
+                }
+                self.with_caller(id, at, |log| log.verified(at, is_wrong));
+            }
+            Record::CardCleared { card } => {
+                let cleared = self.shards[shard_of(card)].remove(&card);
+                self.events -= cleared.map_or(0, |log| log.len());
+            }
+            Record::CallerCleared { id } => {
+                let empty = CallerLog::new(&self.policy);
+                self.with_caller(id, self.latest, |log| *log = empty);
+            }
+            Record::CallersPiece | Record::CardsPiece { .. } | Record::Complete => {}
+        }
+    }
+
+    fn with_caller(&mut self, id: CallerId, at: Moment, change: impl FnOnce(&mut CallerLog)) {
+        self.latest = self.latest.max(at);
+        // It may have made room for another since.
+        if let Some((_, log)) = self.callers.get_mut(&id) {
+            change(log);
+        }
+    }
+
+    /// The number of a caller, a new one if need be.
+    fn id(
+        &mut self,
+        caller: &str,
+        now: Moment,
+        out: &mut Vec<u8>,
+    ) -> Result<CallerId, LimitError> {
+        if let Some(id) = self.ids.get(caller) {
+            return Ok(*id);
+        }
+        if caller.is_empty() || caller.len() > NAME_BYTES_MAX {
+            return Err(LimitError::CallerName { bytes_max: NAME_BYTES_MAX });
+        }
+        let full = LimitError::Full { setting: "callers_max" };
+        if self.callers.len() >= self.policy.callers_max as usize {
+            let (policy, callers, ids) = (&self.policy, &mut self.callers, &mut self.ids);
+            callers.retain(|_, (name, log)| {
+                let is_idle = log.is_idle(policy, now);
+                if is_idle {
+                    ids.remove(name);
+                }
+                !is_idle
+            });
+            if self.callers.len() >= self.policy.callers_max as usize {
+                return Err(full);
+            }
+        }
+        let id = CallerId(self.next_id);
+        if self.next_id == u32::MAX {
+            return Err(full);
+        }
+        let record = Record::Caller { id, name: caller };
+        self.apply(record);
+        record.write(out);
+        Ok(id)
+    }
+
+    fn insert_caller(&mut self, id: CallerId, name: &str) {
+        let name: Arc<str> = name.into();
+        if let Some(earlier) = self.ids.insert(Arc::clone(&name), id) {
+            self.callers.remove(&earlier);
+        }
+        self.callers.insert(id, (name, CallerLog::new(&self.policy)));
+        self.next_id = self.next_id.max(id.0.saturating_add(1));
+    }
+
+    fn write_callers(&self, out: &mut Vec<u8>) {
+        Record::CallersPiece.write(out);
+        out.extend_from_slice(&self.next_id.to_le_bytes());
+        put_count(out, self.callers.len());
+        for (id, (name, log)) in &self.callers {
+            out.extend_from_slice(&id.0.to_le_bytes());
+            put_name(out, name);
+            log.write(out);
+        }
+    }
+
+    fn read_callers(&mut self, reader: &mut Reader<'_>) -> Result<(), Unreadable> {
+        self.callers.clear();
+        self.ids.clear();
+        self.next_id = reader.u32()?;
+        for _ in 0..reader.u32()? {
+            let id = CallerId(reader.u32()?);
+            self.insert_caller(id, reader.name()?);
+            let log = CallerLog::read(reader, &self.policy)?;
+            self.latest = self.latest.max(log.last());
+            self.with_caller(id, Moment::default(), |empty| *empty = log);
+        }
+        Ok(())
+    }
+
+    fn read_cards(&mut self, shard: u8, reader: &mut Reader<'_>) -> Result<(), Unreadable> {
+        let shard = usize::from(shard);
+        for (_, log) in self.shards[shard].drain() {
+            self.events -= log.len();
+        }
+        for _ in 0..reader.u32()? {
+            let card = CardKey::from_bytes(reader.array()?);
+            let log = CardLog::read(reader)?;
+            if shard_of(card) != shard {
+                return Err(Unreadable);
+            }
+            self.events += log.len();
+            self.latest = self.latest.max(log.last().unwrap_or_default());
+            self.shards[shard].insert(card, log);
+        }
+        Ok(())
+    }
+}
+
+fn shard_of(card: CardKey) -> usize {
+    usize::from(card.to_bytes()[0])
+}
+
+fn put_count(out: &mut Vec<u8>, count: usize) {
+    let count = u32::try_from(count).expect("a limit below 2^32 holds for it");
+    out.extend_from_slice(&count.to_le_bytes());
+}

@@ -1,0 +1,9 @@
+//! Limits as their users see them: exact, durable, for many threads, and readable.
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test")]
+
+mod crashes;
+mod guessing;
+mod processes;
+mod stores;
+mod suite;
+mod twin;

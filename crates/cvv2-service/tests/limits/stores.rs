@@ -1,0 +1,59 @@
+//! Every store of limits, for tests that run on each.
+
+use std::path::PathBuf;
+
+use cvv2_service::CardKey;
+use cvv2_service::limits::{Denied, Limit, LimitPolicy, Limits};
+use tempfile::TempDir;
+use time::{Duration, OffsetDateTime};
+
+/// Limits that can be closed and opened again.
+pub(crate) trait Home {
+    fn open(&self, policy: LimitPolicy) -> Limits;
+}
+
+/// Limits in a directory.
+pub(crate) struct Embedded(TempDir);
+
+impl Embedded {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.0.path().join("limits")
+    }
+}
+
+impl Home for Embedded {
+    fn open(&self, policy: LimitPolicy) -> Limits {
+        Limits::open(self.directory(), policy).unwrap()
+    }
+}
+
+/// Runs `test` on a new home of each kind.
+pub(crate) fn on_every_store(test: impl Fn(&dyn Home)) {
+    test(&Embedded::new());
+}
+
+/// A time, in seconds from some day on.
+pub(crate) fn at(seconds: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap() + Duration::seconds(seconds)
+}
+
+pub(crate) fn card(number: u64) -> CardKey {
+    // Keys are hashes: spread over the first byte.
+    let mut bytes = [0; CardKey::LEN];
+    bytes[0] = u8::try_from(number % 251).unwrap();
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    CardKey::from_bytes(bytes)
+}
+
+/// The limit that refused, if one did.
+pub(crate) fn refused_by<T>(outcome: Result<T, Denied>) -> Option<Limit> {
+    match outcome {
+        Ok(_) => None,
+        Err(Denied::Refused(refusal)) => Some(refusal.limit),
+        Err(Denied::Unavailable(error)) => panic!("{error}"),
+    }
+}
