@@ -15,8 +15,10 @@
 //! | `cvk_source`, `keyring_source` | [`CvkSource`], and [`KeyringSource`] as one of them |
 //! | `caller`, `scope` | [`Caller`], and the [`Scope`]s that it may have |
 //! | `service_key`, `card_key` | [`ServiceKey`], and [`CardKey`]: a card's name where its PAN must not stand |
+//! | [`audit`] | the audit trail: [`AuditLog`](audit::AuditLog), [`Verifier`](audit::Verifier) |
 //! | `clock`, `settings` | [`Clock`], [`Settings`] |
 
+pub mod audit;
 mod caller;
 mod card_key;
 mod card_services;
