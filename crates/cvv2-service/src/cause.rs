@@ -57,6 +57,8 @@ pub enum Cause {
     Audit(AppendError),
     /// The time for the request is over.
     Deadline,
+    /// The program has a fault.
+    Panicked,
 }
 
 impl Cause {
@@ -84,6 +86,7 @@ impl Cause {
             Self::Compute(_) => ErrorCode::EngineRefused,
             Self::Limits(_) | Self::Audit(_) => ErrorCode::Maintenance,
             Self::Deadline => ErrorCode::DeadlinePassed,
+            Self::Panicked => ErrorCode::Internal,
         }
     }
 
@@ -133,6 +136,7 @@ impl fmt::Display for Cause {
             Self::Limits(error) => error.fmt(f),
             Self::Audit(error) => error.fmt(f),
             Self::Deadline => f.write_str("the time for the request is over"),
+            Self::Panicked => f.write_str("a fault of the program; the log has its place"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of a certificate in DER, as RFC 8705 binds a token to one (`x5t#S256`).
@@ -32,6 +33,20 @@ impl CertificateFingerprint {
     #[must_use]
     pub const fn to_bytes(self) -> [u8; Self::LEN] {
         self.0
+    }
+
+    /// Reads the member `x5t#S256` of a token's `cnf` (RFC 8705, 3.1).
+    #[must_use]
+    pub fn from_thumbprint(text: &str) -> Option<Self> {
+        let mut bytes = [0; Self::LEN];
+        let read = Base64UrlUnpadded::decode(text, &mut bytes).ok()?.len();
+        (read == Self::LEN).then_some(Self(bytes))
+    }
+
+    /// The member `x5t#S256` of a token's `cnf`.
+    #[must_use]
+    pub fn to_thumbprint(self) -> String {
+        Base64UrlUnpadded::encode_string(&self.0)
     }
 }
 
@@ -97,6 +112,16 @@ mod tests {
         let pairs: Vec<_> = (0..32).map(|at| digits[2 * at..2 * at + 2].to_uppercase()).collect();
         assert_eq!(pairs.join(":").parse(), Ok(fingerprint));
         assert_eq!(CertificateFingerprint::from_bytes(fingerprint.to_bytes()), fingerprint);
+    }
+
+    #[test]
+    fn a_thumbprint_reads_back_and_nothing_else_does() {
+        let fingerprint = CertificateFingerprint::of_der(b"abc");
+        let thumbprint = fingerprint.to_thumbprint();
+        assert_eq!(CertificateFingerprint::from_thumbprint(&thumbprint), Some(fingerprint));
+        for wrong in ["", &thumbprint[1..], &thumbprint[4..], &format!("{thumbprint}=")] {
+            assert_eq!(CertificateFingerprint::from_thumbprint(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

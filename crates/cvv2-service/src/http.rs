@@ -41,7 +41,7 @@ use crate::clock::Clock;
 use crate::envelope::Function;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::transport::{ConnectionLimits, TransportCounters};
+use crate::transport::{ConnectionLimits, TransportCounters, Unanswered};
 
 /// What the routes need. One of it serves all connections.
 #[expect(clippy::exhaustive_structs, reason = "whoever starts a service puts it together")]
@@ -110,11 +110,17 @@ pub fn metrics_router(service: Arc<HttpService>) -> Router {
         .with_state(service)
 }
 
-/// What is answered to a request whose deadline has passed while it was being served.
-pub fn late_answer(service: &HttpService, uri: &Uri) -> Response<Body> {
-    match Function::ALL.into_iter().find(|function| uri.path().ends_with(path(*function))) {
-        Some(function) => card_services::late(service, function),
-        None => text(StatusCode::GATEWAY_TIMEOUT, "the deadline of the request has passed\n"),
+/// What is answered to a request that got no answer.
+pub fn substitute(service: &HttpService, uri: &Uri, why: Unanswered) -> Response<Body> {
+    let function = Function::ALL.into_iter().find(|it| uri.path().ends_with(path(*it)));
+    match (function, why) {
+        (Some(function), why) => card_services::unanswered(service, function, why),
+        (None, Unanswered::Late) => {
+            text(StatusCode::GATEWAY_TIMEOUT, "the deadline of the request has passed\n")
+        }
+        (None, Unanswered::Panicked) => {
+            text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+        }
     }
 }
 

@@ -17,10 +17,15 @@
 //! | `service_key`, `card_key` | [`ServiceKey`], and [`CardKey`]: a card's name where its PAN must not stand |
 //! | [`auth`] | [`Authenticator`](auth::Authenticator), [`TokenEndpoint`](auth::TokenEndpoint): from a token to a [`Caller`], and from a secret to a token |
 //! | [`limits`] | [`Limits`](limits::Limits): what stops guessing |
+//! | [`audit`] | the audit trail: [`AuditLog`](audit::AuditLog), [`Verifier`](audit::Verifier) |
+//! | `guard` | [`Guard`]: what is counted before anything is told |
+//! | [`http`] | the routes: from a request to an operation, an audit record and an answer |
+//! | [`metrics`] | [`Metrics`](metrics::Metrics): what Prometheus reads |
 //! | `clock`, `settings` | [`Clock`], [`Settings`] |
 //! | [`transport`] | TCP, TLS and time beneath HTTP: [`serve`](transport::serve) |
 //! | `certificate_fingerprint` | [`CertificateFingerprint`]: a client certificate's name |
 
+pub mod audit;
 pub mod auth;
 mod caller;
 mod card_key;
@@ -30,8 +35,11 @@ mod certificate_fingerprint;
 mod clock;
 mod cvk_source;
 pub mod envelope;
+mod guard;
+pub mod http;
 mod keyring_source;
 pub mod limits;
+pub mod metrics;
 mod outcome;
 mod scope;
 mod service_key;
@@ -40,11 +48,12 @@ pub mod transport;
 
 pub use caller::Caller;
 pub use card_key::{CardHasher, CardKey};
-pub use card_services::{Answer, CardServices};
+pub use card_services::{Answer, CardServices, Readiness};
 pub use cause::Cause;
 pub use certificate_fingerprint::{CertificateFingerprint, CertificateFingerprintError};
 pub use clock::{Clock, SystemClock};
 pub use cvk_source::{ChosenCvk, CvkError, CvkSource};
+pub use guard::{Guard, Replays};
 pub use keyring_source::KeyringSource;
 pub use outcome::Outcome;
 pub use scope::{Scope, Scopes};

@@ -40,6 +40,7 @@ pub use connection_limits::{ConnectionLimits, ConnectionLimitsError};
 pub use counters::{TransportCounters, TransportEvent};
 pub use panics::install_panic_hook;
 pub use peer::{Peer, TlsVersion};
+pub use requests::Unanswered;
 pub use serve::{DrainReport, Listener, listen, serve};
 pub use tls_config::{TlsConfig, TlsError};
 pub use tls_settings::{ClientAuth, TlsSettings, TlsSettingsError};

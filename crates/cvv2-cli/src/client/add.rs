@@ -60,7 +60,7 @@ fn bank(code: &str) -> Result<BankId, Failure> {
 }
 
 fn certificate(hex: &str) -> Result<CertificateFingerprint, Failure> {
-    CertificateFingerprint::parse_hex(hex).ok_or_else(|| {
+    hex.parse::<CertificateFingerprint>().ok().ok_or_else(|| {
         Failure::bad_input(
             "--certificate: give 64 hexadecimal digits, as `openssl x509 -fingerprint -sha256` \
              prints them",

@@ -56,7 +56,7 @@ pub(super) fn json(client: &Client) -> Value {
         "scopes": client.scopes.iter().map(Scope::name).collect::<Vec<_>>(),
         "banks": client.banks.iter().map(BankId::as_str).collect::<Vec<_>>(),
         "certificates":
-            client.certificates.iter().map(CertificateFingerprint::to_hex).collect::<Vec<_>>(),
+            client.certificates.iter().map(CertificateFingerprint::to_string).collect::<Vec<_>>(),
         "token_lifetime_seconds": client.token_lifetime.map(|lifetime| lifetime.as_secs()),
     })
 }

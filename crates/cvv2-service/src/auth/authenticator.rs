@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::cache::{Cache, TokenHash};
 use super::error::AuthError;
-use super::fingerprint::CertificateFingerprint;
+use crate::certificate_fingerprint::CertificateFingerprint;
 use super::jws::Jws;
 use super::own::Own;
 use super::provider::{Provider, ProviderStatus};

@@ -31,7 +31,7 @@ use cvv2_resolver::BankId;
 pub use self::draft::ClientsDraft;
 pub use self::error::{ClientsCause, ClientsError};
 use super::client_secret::SecretHash;
-use super::fingerprint::CertificateFingerprint;
+use crate::certificate_fingerprint::CertificateFingerprint;
 use crate::scope::Scopes;
 
 /// An entry of the file of clients.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::error::AuthError;
-use super::fingerprint::CertificateFingerprint;
+use crate::certificate_fingerprint::CertificateFingerprint;
 use super::object;
 
 /// A token that was read; nothing of it is true before its signature was verified.

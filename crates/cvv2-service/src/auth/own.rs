@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::algorithm::Algorithm;
 use super::clients::{Client, Clients, ClientsError};
 use super::error::AuthError;
-use super::fingerprint::CertificateFingerprint;
+use crate::certificate_fingerprint::CertificateFingerprint;
 use super::jws::Jws;
 use super::settings::OwnSettings;
 use super::signing_keys::{SigningKeys, SigningKeysError};

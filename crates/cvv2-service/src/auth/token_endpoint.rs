@@ -19,7 +19,7 @@ pub use self::request::TokenRequest;
 use self::request::Grant;
 use super::client_secret::{GeneratorError, Presented, Salt};
 use super::clients::Client;
-use super::fingerprint::CertificateFingerprint;
+use crate::certificate_fingerprint::CertificateFingerprint;
 use super::own::{Issued, Loaded, Own};
 use crate::scope::{Scope, Scopes};
 

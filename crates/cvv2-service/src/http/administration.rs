@@ -14,13 +14,13 @@ use cvv2_resolver::{BankId, CardRef, ContractNumber, Exid, ExidForm};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
-use zeroize::Zeroizing;
 
 use super::HttpService;
 use super::respond::{json, with_retry_after, with_www_authenticate};
 use crate::audit::{Event, EventRecord, Record};
 use crate::auth::{AuthError, Authenticated};
 use crate::card_key::CardKey;
+use crate::envelope::Text;
 use crate::limits::{CallerLimits, CardLimits, LimitUsage, ListFilter};
 use crate::scope::Scope;
 use crate::transport::{Peer, read_body};
@@ -32,7 +32,7 @@ enum Named {
     Card {
         bank_id: String,
         card_identifier_type: IdentifierType,
-        card_identifier_id: Zeroizing<String>,
+        card_identifier_id: Text,
     },
     Caller {
         caller: String,
@@ -183,7 +183,7 @@ impl HttpService {
                         .await?;
                     return Err(error_json(StatusCode::FORBIDDEN, "not entitled"));
                 };
-                let card = reference(&card_identifier_type, &card_identifier_id)
+                let card = reference(&card_identifier_type, card_identifier_id.expose())
                     .ok_or_else(|| error_json(StatusCode::BAD_REQUEST, NAMED_HELP))?;
                 let service = Arc::clone(self);
                 let key = spawn_blocking(move || service.services.card_key(&bank, &card)).await;

@@ -18,7 +18,7 @@ use crate::auth::{AuthError, Authenticated};
 use crate::card_services::Answer;
 use crate::cause::Cause;
 use crate::envelope::Function;
-use crate::transport::{BodyError, Peer, read_body};
+use crate::transport::{BodyError, Peer, Unanswered, read_body};
 
 /// Serves one request.
 pub(super) async fn serve(
@@ -49,10 +49,18 @@ pub(super) async fn serve(
     service.deliver(&visit, answer, &body).await
 }
 
-/// The answer to a request that took too long. Its record is not waited for: there is no value in
-/// the answer, and waiting is what took too long.
-pub(super) fn late(service: &HttpService, function: Function) -> Response<Body> {
-    let answer = service.services.refuse(function, &[], Cause::Deadline);
+/// The answer to a request that got none. Its record is not waited for: there is no value in the
+/// answer, and waiting may be what took too long.
+pub(super) fn unanswered(
+    service: &HttpService,
+    function: Function,
+    why: Unanswered,
+) -> Response<Body> {
+    let cause = match why {
+        Unanswered::Late => Cause::Deadline,
+        Unanswered::Panicked => Cause::Panicked,
+    };
+    let answer = service.services.refuse(function, &[], cause);
     let visit = Visit { begun: Instant::now(), peer: None, who: None };
     drop(service.audit.append(&service.record(&visit, &answer)));
     service.respond(&visit, answer)
@@ -117,7 +125,6 @@ impl HttpService {
             caller: visit.who.as_ref().map(|who| who.caller.name()),
             client: visit.who.as_ref().map(|who| who.token_id.as_str()),
             outcome: &answer.outcome,
-            http_status: answer.http_status,
             origin: visit.peer.as_ref().map(|peer| peer.address),
             duration: visit.begun.elapsed(),
         })

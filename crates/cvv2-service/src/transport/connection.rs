@@ -23,7 +23,7 @@ use super::activity::{Activity, Protocol, What};
 use super::connection_limits::ConnectionLimits;
 use super::counters::{TransportCounters, TransportEvent};
 use super::peer::Peer;
-use super::requests::{LateAnswer, Requests};
+use super::requests::{Requests, Substitute};
 use super::tls_config::{ALPN_HTTP2, TlsConfig};
 use super::watched_io::WatchedIo;
 
@@ -31,9 +31,9 @@ use super::watched_io::WatchedIo;
 const H1_BUFFER_BYTES_MIN: usize = 8192;
 
 /// What every connection of a listener shares.
-pub(super) struct Shared<S> {
+pub(super) struct Shared<S, B> {
     pub(super) service: Arc<S>,
-    pub(super) late_answer: Arc<LateAnswer>,
+    pub(super) substitute: Arc<Substitute<B>>,
     pub(super) tls: Option<Arc<TlsConfig>>,
     pub(super) limits: Arc<ConnectionLimits>,
     pub(super) counters: Arc<TransportCounters>,
@@ -49,7 +49,7 @@ pub(super) enum Stage {
     Over,
 }
 
-impl<S, B> Shared<S>
+impl<S, B> Shared<S, B>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Send + Sync + 'static,
@@ -135,12 +135,12 @@ where
         self.watch(pin!(connection), &activity, stage).await
     }
 
-    fn requests(&self, protocol: Protocol, peer: Peer) -> (Arc<Activity>, Requests<S>) {
+    fn requests(&self, protocol: Protocol, peer: Peer) -> (Arc<Activity>, Requests<S, B>) {
         let activity =
             Arc::new(Activity::new(protocol, Arc::clone(&self.counters), Instant::now()));
         let requests = Requests {
             service: Arc::clone(&self.service),
-            late_answer: Arc::clone(&self.late_answer),
+            substitute: Arc::clone(&self.substitute),
             limits: Arc::clone(&self.limits),
             peer,
             activity: Arc::clone(&activity),

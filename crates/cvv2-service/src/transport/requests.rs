@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::service::Service;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Uri};
 use tokio::time::timeout;
 
 use super::activity::{Activity, InFlight};
@@ -17,24 +17,34 @@ use super::counters::TransportEvent;
 use super::panics::{Panicked, caught};
 use super::peer::Peer;
 
-/// Makes the answer to a request whose deadline passed.
-pub(super) type LateAnswer = dyn Fn() -> Response<Bytes> + Send + Sync;
+/// Why a service gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "whoever answers instead has to have an answer for each")]
+pub enum Unanswered {
+    /// The deadline of the request passed.
+    Late,
+    /// It panicked.
+    Panicked,
+}
+
+/// Answers a request instead of a service that did not.
+pub(super) type Substitute<B> = dyn Fn(&Uri, Unanswered) -> Response<B> + Send + Sync;
 
 /// A service as one connection sees it.
-pub(super) struct Requests<S> {
+pub(super) struct Requests<S, B> {
     pub(super) service: Arc<S>,
-    pub(super) late_answer: Arc<LateAnswer>,
+    pub(super) substitute: Arc<Substitute<B>>,
     pub(super) limits: Arc<ConnectionLimits>,
     pub(super) peer: Peer,
     pub(super) activity: Arc<Activity>,
 }
 
-impl<S, B> Service<Request<Incoming>> for Requests<S>
+impl<S, B> Service<Request<Incoming>> for Requests<S, B>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Send + Sync + 'static,
     S::Future: Send,
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes> + Unpin + 'static,
 {
     type Response = Response<AnswerBody<B>>;
     type Error = Infallible;
@@ -49,26 +59,28 @@ where
         }
         request.extensions_mut().insert(self.peer.clone());
         let service = Arc::clone(&self.service);
-        let late_answer = Arc::clone(&self.late_answer);
+        let substitute = Arc::clone(&self.substitute);
+        let uri = request.uri().clone();
         let deadline = self.limits.request_deadline();
         Box::pin(async move {
             // The call itself may panic, too.
             let called = caught(async move { service.call(request).await });
             let counters = in_flight.activity().counters();
-            Ok(match timeout(deadline, called).await {
+            let answer = match timeout(deadline, called).await {
                 Ok(Ok(Ok(answer))) => {
                     in_flight.activity().progressed();
-                    answer.map(|body| AnswerBody::given(body, in_flight))
+                    answer
                 }
                 Ok(Err(Panicked)) => {
                     counters.add(TransportEvent::Panicked);
-                    own(text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n"), in_flight)
+                    substitute(&uri, Unanswered::Panicked)
                 }
                 Err(_) => {
                     counters.add(TransportEvent::RequestTimedOut);
-                    own(late_answer(), in_flight)
+                    substitute(&uri, Unanswered::Late)
                 }
-            })
+            };
+            Ok(answer.map(|body| AnswerBody::given(body, in_flight)))
         })
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::service::Service;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Uri};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -21,6 +21,7 @@ use super::addresses::{Addresses, Place};
 use super::connection::{Shared, Stage};
 use super::connection_limits::ConnectionLimits;
 use super::counters::{TransportCounters, TransportEvent};
+use super::requests::Unanswered;
 use super::tls_config::TlsConfig;
 
 /// Connections that wait in the kernel to be accepted.
@@ -73,15 +74,15 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves connections until `shutdown` comes, then finishes what was begun.
 ///
 /// Every request carries its [`Peer`](super::Peer) as an extension. One that is not answered within
-/// its deadline is dropped and answered with what `late_answer` makes; a service that blocks its
-/// thread cannot be dropped. One that panics is answered with 500.
+/// its deadline is dropped, and one that panics is over; either is answered with what `substitute`
+/// makes. A service that blocks its thread cannot be dropped.
 ///
 /// After `shutdown` nothing is accepted; connections are told to end (`Connection: close`, GOAWAY),
 /// requests in flight have `drain_timeout_ms`, and what is open then is cut.
 pub async fn serve<S, B>(
     listener: Listener,
     service: S,
-    late_answer: impl Fn() -> Response<Bytes> + Send + Sync + 'static,
+    substitute: impl Fn(&Uri, Unanswered) -> Response<B> + Send + Sync + 'static,
     shutdown: impl Future<Output = ()>,
 ) -> DrainReport
 where
@@ -95,7 +96,7 @@ where
     let limits = Arc::new(limits);
     let shared = Arc::new(Shared {
         service: Arc::new(service),
-        late_answer: Arc::new(late_answer),
+        substitute: Arc::new(substitute),
         tls,
         limits: Arc::clone(&limits),
         counters: Arc::clone(&counters),

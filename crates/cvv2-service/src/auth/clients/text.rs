@@ -13,7 +13,7 @@ use toml::Spanned;
 use super::error::{ClientsCause, ClientsError};
 use super::{Client, Clients};
 use crate::auth::client_secret::SecretHash;
-use crate::auth::fingerprint::CertificateFingerprint;
+use crate::certificate_fingerprint::CertificateFingerprint;
 use crate::auth::settings::LIFETIME_SECONDS;
 use crate::scope::{Scope, Scopes};
 
@@ -77,7 +77,7 @@ pub(super) fn to_toml(client: &Client) -> String {
         list(client.banks.iter().map(ToString::to_string).collect()),
     );
     if !client.certificates.is_empty() {
-        let certificates = client.certificates.iter().map(CertificateFingerprint::to_hex).collect();
+        let certificates = client.certificates.iter().map(CertificateFingerprint::to_string).collect();
         let _ = writeln!(text, "certificates = {}", list(certificates));
     }
     if let Some(lifetime) = client.token_lifetime {
@@ -139,7 +139,7 @@ impl Entry {
         })?;
         let certificates = self.certificates.as_ref().map_or(Ok(Vec::new()), |certificates| {
             list(certificates, Client::CERTIFICATES_MAX, |text| {
-                CertificateFingerprint::parse_hex(text).ok_or(ClientsCause::Certificate)
+                text.parse::<CertificateFingerprint>().ok().ok_or(ClientsCause::Certificate)
             })
         })?;
         let lifetime = self.token_lifetime_seconds;

@@ -1,0 +1,310 @@
+//! The one thread that writes the log.
+//!
+//! It takes what is in the queue as a group, chains it, writes it, syncs it, and only then tells the
+//! callers. While it waits for the disk the next group gathers, so the more callers there are the
+//! larger the groups get, and nobody waits for company.
+//!
+//! # When the disk fails
+//!
+//! The group's callers get an error, and so does everybody until the log can be written again. What
+//! the failed write has left in the file is cut off if that is possible; in any case the file is not
+//! written any more, because after a failed sync nobody knows what of it is on disk. The chain goes on
+//! in a new file from the last line that was acknowledged, and that file's first line says where in
+//! the file before it that is: what may be left behind it belongs to no chain.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use time::{OffsetDateTime, UtcOffset};
+
+use super::chain::{ChainId, ChainKey, Head};
+use super::error::{AppendError, WriteFault};
+use super::file_name::FileName;
+use super::folder::Folder;
+use super::header::{Cause, Header, file_end};
+use super::queue::Entry;
+use super::recovery::End;
+use super::sealed::seal;
+use super::shared::Shared;
+use crate::clock::Clock;
+
+/// How long after a failure the log is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+pub(crate) struct Writer {
+    shape: Shape,
+    shared: Arc<Shared>,
+    current: Current,
+    /// The last line that is on disk.
+    head: Head,
+    failure: Option<Failure>,
+    /// Records that were refused since the log could last be written.
+    refused: u64,
+    group_records_max: usize,
+    group: Vec<Entry>,
+    text: Vec<u8>,
+}
+
+/// What all files of the log have in common.
+pub(crate) struct Shape {
+    pub(crate) folder: Folder,
+    pub(crate) key: ChainKey,
+    pub(crate) chain: ChainId,
+    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) file_bytes_max: u64,
+    pub(crate) daily: bool,
+}
+
+/// The file that is written.
+pub(crate) struct Current {
+    file: File,
+    name: FileName,
+    /// Bytes that were acknowledged.
+    bytes: u64,
+    /// Whether its name is on disk.
+    is_named: bool,
+}
+
+struct Failure {
+    fault: Arc<WriteFault>,
+    since: Instant,
+}
+
+impl Shape {
+    /// Begins the first file that is written after the log was opened.
+    pub(crate) fn begin(&self, end: Option<&End>) -> Result<(Current, Head), WriteFault> {
+        let header = Header {
+            chain: self.chain,
+            number: 0,
+            cause: if end.is_some() { Cause::Start } else { Cause::New },
+            previous: end.map_or(Head::NONE, |end| end.head),
+            previous_bytes: end.map_or(0, |end| end.bytes),
+            cut_bytes: end.map_or(0, |end| end.cut_bytes),
+            refused: 0,
+        };
+        let (mut current, head) = self.next_file(header, end.map(|end| end.name))?;
+        self.folder.sync()?;
+        current.is_named = true;
+        Ok((current, head))
+    }
+
+    fn next_file(
+        &self,
+        header: Header,
+        last: Option<FileName>,
+    ) -> Result<(Current, Head), WriteFault> {
+        let now = self.clock.now();
+        let day = now.to_offset(UtcOffset::UTC).date();
+        let name = match last {
+            None => FileName { day, number: 1 },
+            // A clock that was set back must not bring names out of their order.
+            Some(last) => FileName { day: day.max(last.day), number: last.number + 1 },
+        };
+        if name.number > FileName::NUMBER_MAX {
+            let full = io::Error::other("the log has no more file names; begin one elsewhere");
+            return Err(WriteFault::new(self.folder.path_of(name), full));
+        }
+        let header = Header { number: name.number, ..header };
+        let mut head = header.previous;
+        let mut line = Vec::new();
+        seal(&mut line, &header.to_members(now, &self.key), &mut head, &self.key);
+        let file = self.folder.create(name, &line)?;
+        Ok((Current { file, name, bytes: line.len() as u64, is_named: false }, head))
+    }
+}
+
+impl Writer {
+    pub(crate) fn new(
+        shape: Shape,
+        shared: Arc<Shared>,
+        current: Current,
+        group_records_max: usize,
+    ) -> Self {
+        let head = shared.head();
+        Self {
+            shape,
+            shared,
+            current,
+            head,
+            failure: None,
+            refused: 0,
+            group_records_max,
+            group: Vec::new(),
+            text: Vec::new(),
+        }
+    }
+
+    /// Writes until the queue is closed and empty.
+    pub(crate) fn run(mut self) -> Result<Head, AppendError> {
+        // However this ends, nobody must wait for it any more.
+        let shared = self.shared.clone();
+        let _end = Ending(&shared);
+        loop {
+            let mut group = std::mem::take(&mut self.group);
+            let patience = self.failure.as_ref().map(Failure::until_retry);
+            let is_last = shared.queue.take(&mut group, self.group_records_max, patience);
+            let written = self.write_group(&group);
+            if written.is_err() {
+                self.refused += group.len() as u64;
+            }
+            for entry in group.drain(..) {
+                entry.complete(written.clone());
+            }
+            self.group = group;
+            if is_last {
+                return self.end_file("stop").map(|()| self.head).map_err(AppendError::Failed);
+            }
+        }
+    }
+
+    fn write_group(&mut self, group: &[Entry]) -> Result<(), AppendError> {
+        let write = |writer: &mut Self| {
+            writer.make_ready()?;
+            if group.is_empty() {
+                return Ok(());
+            }
+            writer.rotate_if_due()?;
+            writer.write(group.iter().map(|entry| entry.members.as_str()))?;
+            writer.shared.set_head(writer.head, false);
+            Ok(())
+        };
+        write(self).map_err(AppendError::Failed)
+    }
+
+    /// Tries the log again, if it has failed and the time has come.
+    fn make_ready(&mut self) -> Result<(), Arc<WriteFault>> {
+        let Some(failure) = &self.failure else { return Ok(()) };
+        if !failure.until_retry().is_zero() {
+            return Err(failure.fault.clone());
+        }
+        if self.current.is_named {
+            self.go_over(Cause::Failure)
+        } else {
+            // The file itself is in order, and nothing else was written to it.
+            self.name_file()
+        }
+    }
+
+    fn rotate_if_due(&mut self) -> Result<(), Arc<WriteFault>> {
+        let day = self.shape.clock.now().to_offset(UtcOffset::UTC).date();
+        let cause = if self.shape.daily && day > self.current.name.day {
+            Cause::Day
+        } else if self.current.bytes >= self.shape.file_bytes_max {
+            Cause::Size
+        } else {
+            return Ok(());
+        };
+        self.end_file(cause.name())?;
+        self.go_over(cause)
+    }
+
+    /// Writes the last line of the file.
+    fn end_file(&mut self, cause: &'static str) -> Result<(), Arc<WriteFault>> {
+        self.make_ready()?;
+        let members = file_end(self.now(), cause);
+        self.write([members.as_str()].into_iter())?;
+        self.shared.set_head(self.head, false);
+        Ok(())
+    }
+
+    /// Begins the next file, behind the last line that is on disk.
+    fn go_over(&mut self, cause: Cause) -> Result<(), Arc<WriteFault>> {
+        let Current { file, name, bytes, .. } = &self.current;
+        let cut_bytes = match cause {
+            Cause::Failure => cut(file, *bytes).unwrap_or(0),
+            _ => 0,
+        };
+        let header = Header {
+            chain: self.shape.chain,
+            number: 0,
+            cause,
+            previous: self.head,
+            previous_bytes: *bytes,
+            cut_bytes,
+            refused: self.refused,
+        };
+        match self.shape.next_file(header, Some(*name)) {
+            Ok((current, head)) => {
+                self.current = current;
+                self.head = head;
+                self.name_file()
+            }
+            Err(fault) => Err(self.fail(fault)),
+        }
+    }
+
+    fn name_file(&mut self) -> Result<(), Arc<WriteFault>> {
+        match self.shape.folder.sync() {
+            Ok(()) => {
+                self.current.is_named = true;
+                self.failure = None;
+                self.refused = 0;
+                self.shared.set_head(self.head, true);
+                Ok(())
+            }
+            Err(fault) => Err(self.fail(fault)),
+        }
+    }
+
+    /// Writes lines with these members behind the last one, and has them on disk.
+    fn write<'m>(
+        &mut self,
+        members: impl Iterator<Item = &'m str>,
+    ) -> Result<(), Arc<WriteFault>> {
+        self.text.clear();
+        let mut head = self.head;
+        for members in members {
+            seal(&mut self.text, members, &mut head, &self.shape.key);
+        }
+        let file = &mut self.current.file;
+        match file.write_all(&self.text).and_then(|()| file.sync_data()) {
+            Ok(()) => {
+                self.head = head;
+                self.current.bytes += self.text.len() as u64;
+                Ok(())
+            }
+            Err(error) => Err(self.fail(WriteFault::new(self.path(), error))),
+        }
+    }
+
+    fn fail(&mut self, fault: WriteFault) -> Arc<WriteFault> {
+        let fault = Arc::new(fault);
+        self.failure = Some(Failure { fault: fault.clone(), since: Instant::now() });
+        self.shared.set_failure(fault.clone());
+        fault
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        self.shape.clock.now()
+    }
+
+    fn path(&self) -> PathBuf {
+        self.shape.folder.path_of(self.current.name)
+    }
+}
+
+impl Failure {
+    fn until_retry(&self) -> Duration {
+        RETRY.saturating_sub(self.since.elapsed())
+    }
+}
+
+/// Cuts off what is behind the acknowledged bytes; how much that was.
+fn cut(file: &File, bytes: u64) -> io::Result<u64> {
+    let len = file.metadata()?.len();
+    file.set_len(bytes)?;
+    file.sync_all()?;
+    Ok(len.saturating_sub(bytes))
+}
+
+struct Ending<'a>(&'a Shared);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.queue.abandon();
+        self.0.end();
+    }
+}
