@@ -1,5 +1,5 @@
-//! The keyring's file: read only if nobody else can change it, and replaced as a whole or not at
-//! all.
+//! The file of a keyring, and one of wrapped keys: read only if nobody else can change it, and
+//! replaced as a whole or not at all.
 //!
 //! The file holds no secret, but who can write it can exchange one key of the issuer for another.
 //!
