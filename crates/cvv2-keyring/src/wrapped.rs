@@ -223,25 +223,22 @@ pub fn read(
 pub struct LockedKeys {
     file: LockedFile,
     purpose: &'static str,
-    keys: Vec<NamedKey>,
 }
 
 impl LockedKeys {
-    /// Locks the file's folder, reads the file and opens all keys.
+    /// Locks the file's folder, reads the file and opens all keys, in the order of the file.
     ///
     /// # Errors
     ///
     /// As [`read`], and if somebody else is changing the file or a keyring beside it.
-    pub fn open(path: &Path, purpose: &'static str, kbpk: &Kbpk) -> Result<Self, WrappedError> {
+    pub fn open(
+        path: &Path,
+        purpose: &'static str,
+        kbpk: &Kbpk,
+    ) -> Result<(Self, Vec<NamedKey>), WrappedError> {
         let file = LockedFile::open(path)?;
         let keys = open(path, file.text(), purpose, kbpk)?;
-        Ok(Self { file, purpose, keys })
-    }
-
-    /// The keys, in the order of the file.
-    #[must_use]
-    pub fn keys(&self) -> &[NamedKey] {
-        &self.keys
+        Ok((Self { file, purpose }, keys))
     }
 
     /// Replaces the file by one with these keys, wrapped under a KBPK, which may be another one.

@@ -234,8 +234,8 @@ fn a_file_is_replaced_as_a_whole_and_under_another_kbpk() {
     let home = Home::with_keys();
     let before = home.text();
     let other = kbpk("3C2D1E0F");
-    let locked = LockedKeys::open(&home.path(), PURPOSE, &home.kbpk).unwrap();
-    assert_equal(locked.keys(), &keys());
+    let (locked, read_locked) = LockedKeys::open(&home.path(), PURPOSE, &home.kbpk).unwrap();
+    assert_equal(&read_locked, &keys());
     let second = LockedKeys::open(&home.path(), PURPOSE, &home.kbpk);
     assert!(matches!(second, Err(WrappedError::File(_))), "{second:?}");
     let fewer = &keys()[..2];
