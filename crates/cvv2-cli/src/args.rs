@@ -2,6 +2,7 @@
 #![allow(clippy::doc_markdown, reason = "these comments are the help text that people read")]
 #![allow(clippy::doc_link_with_quotes, reason = "these comments are the help text")]
 
+mod cards;
 mod client;
 mod key;
 
@@ -9,6 +10,11 @@ use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::cards::{
+    CardsAddArgs, CardsArgs, CardsCommand, CardsExportArgs, CardsImportArgs, CardsInitArgs,
+    CardsKeysCommand, CardsKeysImportArgs, CardsRewrapArgs, CardsRotateArgs, CardsShowArgs,
+    CardsStatusArgs, ReferenceArgs, StoreArgs,
+};
 pub(crate) use self::client::{
     ClientAddArgs, ClientArgs, ClientCommand, ClientFileArgs, ClientIdArgs, SigningKeyArgs,
 };
@@ -239,96 +245,6 @@ pub(crate) struct VectorsArgs {
     pub(crate) report: Option<PathBuf>,
 }
 
-/// The card store: create, fill, look at, check
-#[derive(Group)]
-pub(crate) struct CardsArgs {
-    /// The directory of the embedded store
-    #[arg(long, value_name = "DIR", global = true)]
-    pub(crate) store: Option<PathBuf>,
-    /// The file of mode 0600 that holds the store's two keys
-    #[arg(long, value_name = "FILE", global = true)]
-    pub(crate) store_keys: Option<PathBuf>,
-    /// Take store and keys from this configuration instead
-    #[arg(long, value_name = "FILE", global = true, conflicts_with_all = ["store", "store_keys"])]
-    pub(crate) config: Option<PathBuf>,
-    #[command(subcommand)]
-    pub(crate) command: CardsCommand,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum CardsCommand {
-    /// Create an empty store, and the file with its keys if there is none yet
-    Init,
-    Add(CardsAddArgs),
-    Import(CardsImportArgs),
-    Show(CardsShowArgs),
-    /// Open every record and follow every index entry; exit code 1 if one is wrong
-    Check,
-}
-
-/// Add one card, given as a JSON object
-///
-/// {"bank": "NIC", "exid": "…", "contract_numbers": ["…"], "pan": "…", "status": "active",
-/// "plastics": [{"expiry": "YYMM", "sequence": 0, "status": "active"}]}.
-/// At least one of exid and contract_numbers; status may be left out and is active then.
-#[derive(Group)]
-pub(crate) struct CardsAddArgs {
-    /// The file with the card; `-` is standard input
-    #[arg(default_value = "-")]
-    pub(crate) card: PathBuf,
-    /// Mint an EXID for the card under this system id (0 to 9) and print it
-    #[arg(long, value_name = "SYSTEM", value_parser = clap::value_parser!(u8).range(0..=9))]
-    pub(crate) mint_exid: Option<u8>,
-}
-
-/// Import cards from a CSV file
-///
-/// Columns by header name, in any order: bank, pan, expiry (YYMM), and exid or contract_number or
-/// both; optional: status, sequence, plastic_status. A card with several plastics has several
-/// words in expiry, sequence and plastic_status. A row that is wrong is refused with its number,
-/// field and reason, and the others go in.
-///
-/// An import that was cut short goes on when it is run again with the same input.
-#[derive(Group)]
-pub(crate) struct CardsImportArgs {
-    /// The file; `-` is standard input
-    pub(crate) file: PathBuf,
-    /// Write the refused rows to this new file: row, field and reason, never card data
-    #[arg(long, value_name = "FILE")]
-    pub(crate) refused: Option<PathBuf>,
-    /// Read and check every row, store nothing; identifiers of other cards are not found
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Forget an import of another file that was cut short
-    #[arg(long)]
-    pub(crate) anew: bool,
-    /// The character between fields
-    #[arg(long, default_value = ",", value_name = "CHAR", value_parser = delimiter)]
-    pub(crate) delimiter: u8,
-}
-
-/// Show a card, its PAN masked; exit code 1 if there is none
-#[derive(Group)]
-pub(crate) struct CardsShowArgs {
-    /// The bank that the card belongs to
-    #[arg(long)]
-    pub(crate) bank: String,
-    #[command(flatten)]
-    pub(crate) reference: ReferenceArgs,
-}
-
-/// Which card; `-` reads the identifier from the first line of standard input.
-#[derive(Group)]
-#[group(required = true, multiple = false)]
-pub(crate) struct ReferenceArgs {
-    /// By EXID
-    #[arg(long)]
-    pub(crate) exid: Option<String>,
-    /// By contract number; only `-` for one that is a PAN
-    #[arg(long)]
-    pub(crate) contract_number: Option<String>,
-}
-
 /// The heading of the options that name a keyring.
 const KEYRING: &str = "The keyring";
 
@@ -336,15 +252,5 @@ fn rounds(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(rounds @ 1..=1000) => Ok(rounds),
         _ => Err("give a number from 1 to 1000".to_owned()),
-    }
-}
-
-fn delimiter(text: &str) -> Result<u8, String> {
-    match text {
-        "\\t" | "tab" => Ok(b'\t'),
-        _ => match text.as_bytes() {
-            [byte] if byte.is_ascii_punctuation() || *byte == b'\t' => Ok(*byte),
-            _ => Err("give one ASCII punctuation character, or `tab`".to_owned()),
-        },
     }
 }

@@ -54,8 +54,10 @@ pub(crate) struct Service {
 pub(crate) struct Store {
     /// The directory of the embedded store.
     pub(crate) path: PathBuf,
-    /// The file with the store's two keys, mode 0600.
+    /// The file of the store's keys.
     pub(crate) keys_file: PathBuf,
+    /// The source of the KBPK that they are under; the keyring's if left out.
+    kbpk: Option<KbpkSource>,
 }
 
 #[derive(Deserialize)]
@@ -105,9 +107,15 @@ impl Config {
         self.folder.join(path)
     }
 
-    /// The source of the KBPK, its relative paths counted from the file's folder.
+    /// The source of the keyring's KBPK, its relative paths counted from the file's folder.
     pub(crate) fn kbpk(&self) -> KbpkSource {
         self.keyring.kbpk.clone().relative_to(&self.folder)
+    }
+
+    /// The source of the KBPK that the store's keys are under, likewise.
+    pub(crate) fn store_kbpk(&self) -> KbpkSource {
+        let source = self.store.kbpk.as_ref().unwrap_or(&self.keyring.kbpk);
+        source.clone().relative_to(&self.folder)
     }
 }
 
@@ -169,6 +177,7 @@ mod tests {
             (format!("[keyring]\nrequire = \"{CANARY}\"\n"), "line 2, column 11:"),
             (format!("[keyring]\nkbpk = {{ file = \"{CANARY}\" }}\n"), "line 2, column 8:"),
             (format!("[keyring]\nkbpk = {{ {CANARY} = 1 }}\n"), "line 2, column 10:"),
+            (format!("[store]\nkbpk = {{ file = \"{CANARY}\" }}\n"), "line 2, column 8:"),
             (format!("[service]\nno_cvv2 = [\"{CANARY}\"]\n"), "line 2, column 11:"),
             (format!("[caller]\nbanks = \"{CANARY}\"\n"), "line 2, column 9:"),
             (format!("[caller]\n# über\nbanks = {CANARY}\n"), "line 3, column "),

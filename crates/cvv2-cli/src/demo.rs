@@ -9,13 +9,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use cvv2::{CvkPair, Expiry, ExpiryOrder, Pan, Policy};
-use cvv2_keyring::{
-    BinRange, Draft, KeyEntry, Keyring, KeyringError, Kind, State, Token, secret_file,
-};
-use cvv2_resolver::{
-    BankId, CardRecord, CardRef, CardStatus, CardStore, EmbeddedStore, Exid, ExidForm, Plastic,
-    StoreKeys,
-};
+use cvv2_keyring::{BinRange, Draft, KeyEntry, Keyring, KeyringError, Kind, State, Token};
+use cvv2_resolver::{BankId, CardRecord, CardRef, CardStatus, Exid, ExidForm, Plastic, StoreKeys};
 use time::macros::{date, datetime};
 
 use crate::args::DemoArgs;
@@ -23,7 +18,7 @@ use crate::config::Config;
 use crate::failure::{Answer, Failure};
 use crate::key::Material;
 use crate::keyring::Place;
-use crate::{cards, get};
+use crate::{get, store, store_keys};
 
 /// The published request, to the letter.
 const REQUEST: &str = include_str!("demo/request.json");
@@ -51,10 +46,10 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Answer, Failure> {
     let config = prepare(place)?;
     eprintln!("  keyring/    a keyring with the published test key {TEST_KEY},");
     eprintln!("              in a key block for CVV2s of the BIN {BIN}");
-    eprintln!("  kbpk        the key that protects it, made just now");
+    eprintln!("              beside it the keys of the card store, wrapped likewise");
+    eprintln!("  kbpk        the key that protects both, made just now");
     eprintln!("  cards/      a sealed store with one card: EXID {EXID} of bank {BANK},");
     eprintln!("              which is the PAN {PAN}, expiry {EXPIRY} (YYMM)");
-    eprintln!("  store.keys  the keys of that store");
     eprintln!("  cvv2.toml   the configuration\n");
     eprintln!("The published request:\n{}\n", REQUEST.trim_end());
     eprintln!("The response, dated as the request is:");
@@ -126,15 +121,14 @@ fn prepare_keyring(config: &Config) -> Result<(), Failure> {
 
 fn prepare_cards(config: &Config) -> Result<(), Failure> {
     let keys = StoreKeys::generate().map_err(Failure::system)?;
-    secret_file::create(&config.path(&config.store.keys_file), &keys.to_hex())
-        .map_err(|e| Failure::key_file(&e))?;
-    let store = EmbeddedStore::create(config.path(&config.store.path), &keys)
-        .map_err(|e| cards::store_failure(&e))?;
+    let place = store::Place::configured(config);
+    store_keys::create(&place.keys, &keys, &place.kbpk()?)?;
+    let store = place.create(&keys)?;
     let bank = BankId::parse(BANK).map_err(Failure::system)?;
     let exid = Exid::parse(EXID, ExidForm::Strict).map_err(Failure::system)?;
     let pan = Pan::parse(PAN).map_err(Failure::system)?;
     let expiry = Expiry::parse_yymm(EXPIRY).map_err(Failure::system)?;
     let plastics = vec![Plastic::new(expiry, 1, CardStatus::Active)];
     let card = CardRecord::new(pan, CardStatus::Active, plastics).map_err(Failure::system)?;
-    store.put(&bank, &[CardRef::from(exid)], &card).map_err(|e| cards::store_failure(&e))
+    store.put(&bank, &[CardRef::from(exid)], &card).map_err(|e| store::store_failure(&e))
 }

@@ -8,7 +8,8 @@ use cvv2::key::{KbpkError, KeyBlockError};
 use cvv2_keyring::ceremony::{CeremonyError, PromptError};
 use cvv2_keyring::kbpk::{FormError, KbpkSourceError};
 use cvv2_keyring::secret_file::{SecretFileError, SecretFileFault};
-use cvv2_keyring::{FileFault, KeyringError, LoadCause};
+use cvv2_keyring::wrapped::WrappedError;
+use cvv2_keyring::{FileError, FileFault, KeyringError, LoadCause};
 use cvv2_service::auth::{ClientsError, SigningKeysError};
 
 /// How a command ended; `main` turns it into the exit code.
@@ -46,8 +47,8 @@ impl Failure {
         Self::System(error.to_string())
     }
 
-    /// An input or output error on a named file: a missing or forbidden file is the caller's to
-    /// mend.
+    /// An input or output error on a named file: one that is missing, forbidden or not whole is the
+    /// caller's to mend.
     pub(crate) fn file(path: &Path, error: &io::Error) -> Self {
         let text = format!("{}: {error}", path.display());
         match error.kind() {
@@ -57,7 +58,8 @@ impl Failure {
             | io::ErrorKind::IsADirectory
             | io::ErrorKind::NotADirectory
             | io::ErrorKind::NotFound
-            | io::ErrorKind::PermissionDenied => Self::BadInput(text),
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::UnexpectedEof => Self::BadInput(text),
             _ => Self::System(text),
         }
     }
@@ -87,11 +89,7 @@ impl Failure {
     /// A keyring that was not loaded or changed.
     pub(crate) fn keyring(error: &KeyringError) -> Self {
         match error {
-            KeyringError::File(file) => match &file.fault {
-                FileFault::Io(io) => Self::file(&file.path, io),
-                FileFault::Busy | FileFault::Unfinished(_) => Self::system(error),
-                _ => Self::bad_input(error),
-            },
+            KeyringError::File(error) => Self::file_of_keys(error),
             KeyringError::Load { error: load, .. } | KeyringError::Refused { error: load, .. }
                 if matches!(load.cause, LoadCause::Block(KeyBlockError::Secret(_))) =>
             {
@@ -104,11 +102,23 @@ impl Failure {
     /// A file of clients that was not read or changed.
     pub(crate) fn clients(error: &ClientsError) -> Self {
         match error {
-            ClientsError::File(file) => match &file.fault {
-                FileFault::Io(io) => Self::file(&file.path, io),
-                FileFault::Busy | FileFault::Unfinished(_) => Self::system(error),
-                _ => Self::bad_input(error),
-            },
+            ClientsError::File(file) => Self::file_of_keys(file),
+            _ => Self::bad_input(error),
+        }
+    }
+
+    /// A file of wrapped keys that was not read or changed.
+    pub(crate) fn wrapped(error: &WrappedError) -> Self {
+        match error {
+            WrappedError::File(error) => Self::file_of_keys(error),
+            WrappedError::Generator | WrappedError::Key(KbpkError::Secret(_)) => {
+                Self::system(error)
+            }
+            WrappedError::Load { error: load, .. }
+                if matches!(load.cause, LoadCause::Block(KeyBlockError::Secret(_))) =>
+            {
+                Self::system(error)
+            }
             _ => Self::bad_input(error),
         }
     }
@@ -119,6 +129,14 @@ impl Failure {
             SigningKeysError::File(file) => Self::key_file(file),
             SigningKeysError::Folder(path, io) => Self::file(path, io),
             SigningKeysError::Generator(_) => Self::system(error),
+            _ => Self::bad_input(error),
+        }
+    }
+
+    fn file_of_keys(error: &FileError) -> Self {
+        match &error.fault {
+            FileFault::Io(io) => Self::file(&error.path, io),
+            FileFault::Busy | FileFault::Unfinished(_) => Self::system(error),
             _ => Self::bad_input(error),
         }
     }

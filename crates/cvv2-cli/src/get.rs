@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cvv2_keyring::read_bounded;
-use cvv2_resolver::{BankId, EmbeddedStore, ExidForm};
+use cvv2_resolver::{BankId, ExidForm};
 use cvv2_service::envelope::Function;
 use cvv2_service::{
     Caller, CardServices, Clock, KeyringSource, ResponseFunction, Scope, Settings, SystemClock,
@@ -18,6 +18,7 @@ use crate::config::{Config, Service};
 use crate::failure::{Answer, Failure};
 use crate::input::read_standard_input;
 use crate::keyring::Place;
+use crate::store::{self, Store};
 
 /// The most that is read of a request, in bytes; the operation refuses one above 16 KiB in its own
 /// words.
@@ -37,16 +38,19 @@ pub(crate) fn answer(
     request: &[u8],
 ) -> Result<Answer, Failure> {
     let caller = caller(config)?;
-    let store = EmbeddedStore::open_read_only(
-        config.path(&config.store.path),
-        &crate::cards::store_keys(&config.path(&config.store.keys_file))?,
-    )
-    .map_err(|e| crate::cards::store_failure(&e))?;
-    let keyring = Place::configured(config)?.open()?;
+    let place = Place::configured(config)?;
+    let kbpk = place.kbpk()?;
+    let store = store::Place::configured(config).open_read_only_beside(&place, &kbpk)?;
+    let keyring = place.open_with(&kbpk)?;
+    drop(kbpk);
     let keys = KeyringSource::new(Arc::new(keyring), config.service.no_cvv2.clone());
-    let services =
-        CardServices::new(settings(&config.service)?, Arc::new(store), Arc::new(keys), clock)
-            .map_err(Failure::bad_input)?;
+    let services = CardServices::new(
+        settings(&config.service)?,
+        Arc::<dyn Store>::from(store),
+        Arc::new(keys),
+        clock,
+    )
+    .map_err(Failure::bad_input)?;
 
     let answer = services.handle(Function::GetCvv2, &caller, request);
     print_indented(&answer.json)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cvv2::key::Kbpk;
 use cvv2::secret::Protection;
 use cvv2_keyring::ceremony::Terminal;
-use cvv2_keyring::kbpk::{KbpkSource, LoadedKbpk};
+use cvv2_keyring::kbpk::{KbpkSource, KbpkSourceError, KbpkWarning, LoadedKbpk};
 use cvv2_keyring::{Date, Keyring};
 use time::{OffsetDateTime, UtcOffset};
 
@@ -54,23 +54,27 @@ impl Place {
 
     /// Loads the KBPK.
     pub(crate) fn kbpk(&self) -> Result<Kbpk, Failure> {
-        self.load(&self.kbpk)
+        load_kbpk(&self.kbpk, &self.path, self.require)
     }
 
     /// Makes a KBPK where its source has it.
     pub(crate) fn new_kbpk(&self) -> Result<Kbpk, Failure> {
-        let made = self.kbpk.generate(&self.path, self.require, &mut Terminal::new());
-        Ok(warned(made.map_err(|e| Failure::kbpk(&e))?))
+        make_kbpk(&self.kbpk, &self.path, self.require)
     }
 
     /// Loads the KBPK that is shared with somebody else.
     pub(crate) fn shared_kbpk(&self, file: &Path) -> Result<Kbpk, Failure> {
-        self.load(&file_source(file))
+        load_kbpk(&file_source(file), &self.path, self.require)
     }
 
     /// Loads the keyring.
     pub(crate) fn open(&self) -> Result<Keyring, Failure> {
-        Keyring::read(&self.path, &self.kbpk()?).map_err(|e| Failure::keyring(&e))
+        self.open_with(&self.kbpk()?)
+    }
+
+    /// Loads the keyring with a KBPK that is here already.
+    pub(crate) fn open_with(&self, kbpk: &Kbpk) -> Result<Keyring, Failure> {
+        Keyring::read(&self.path, kbpk).map_err(|e| Failure::keyring(&e))
     }
 
     /// The time by the keyring's clock.
@@ -82,11 +86,24 @@ impl Place {
     pub(crate) fn today(&self) -> Date {
         self.now().date()
     }
+}
 
-    fn load(&self, source: &KbpkSource) -> Result<Kbpk, Failure> {
-        let loaded = source.load(&self.path, self.require, &mut Terminal::new());
-        Ok(warned(loaded.map_err(|e| Failure::kbpk(&e))?))
-    }
+/// Loads a KBPK that has to be kept apart from a file of keys.
+pub(crate) fn load_kbpk(
+    source: &KbpkSource,
+    keys: &Path,
+    require: Protection,
+) -> Result<Kbpk, Failure> {
+    warned(source.load(keys, require, &mut Terminal::new()))
+}
+
+/// Makes a KBPK where its source has it.
+pub(crate) fn make_kbpk(
+    source: &KbpkSource,
+    keys: &Path,
+    require: Protection,
+) -> Result<Kbpk, Failure> {
+    warned(source.generate(keys, require, &mut Terminal::new()))
 }
 
 /// The check values of a KBPK: that of the keyring, and the older one that HSMs show of triple DES.
@@ -97,14 +114,21 @@ pub(crate) fn check_values(kbpk: &Kbpk) -> String {
     }
 }
 
-/// The KBPK, after its warnings went to standard error.
-fn warned(loaded: LoadedKbpk) -> Kbpk {
-    for warning in &loaded.warnings {
-        eprintln!("cvv2: {warning}");
-    }
-    loaded.kbpk
+/// The source that a file is.
+pub(crate) fn file_source(path: &Path) -> KbpkSource {
+    KbpkSource::File { path: path.to_owned(), beside_keyring: false }
 }
 
-fn file_source(path: &Path) -> KbpkSource {
-    KbpkSource::File { path: path.to_owned(), beside_keyring: false }
+/// Tells what is not as it should be with a source.
+pub(crate) fn warn(warnings: &[KbpkWarning]) {
+    for warning in warnings {
+        eprintln!("cvv2: {warning}");
+    }
+}
+
+/// The KBPK, after its warnings went to standard error.
+fn warned(loaded: Result<LoadedKbpk, KbpkSourceError>) -> Result<Kbpk, Failure> {
+    let loaded = loaded.map_err(|e| Failure::kbpk(&e))?;
+    warn(&loaded.warnings);
+    Ok(loaded.kbpk)
 }

@@ -17,6 +17,8 @@ mod input;
 mod key;
 mod keyring;
 mod print;
+mod store;
+mod store_keys;
 mod vectors;
 
 use std::process::ExitCode;

@@ -8,41 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use support::{Ran, cvv2, private_file};
-use tempfile::TempDir;
+use support::cvv2;
 
 const KEY: &str = "0123456789ABCDEFFEDCBA9876543210";
 const PAN: &str = "4123456789012345";
-
-/// A store in a throw-away directory, and the words that name it.
-struct Store {
-    directory: TempDir,
-    place: Vec<String>,
-}
-
-impl Store {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name| directory.path().join(name).to_str().unwrap().to_owned();
-        let place =
-            vec!["--store".to_owned(), path("cards"), "--store-keys".to_owned(), path("keys")];
-        let store = Self { directory, place };
-        let made = store.cards(&["init"], "");
-        assert_eq!(made.code, 0, "{}", made.err);
-        store
-    }
-
-    fn cards(&self, words: &[&str], input: &str) -> Ran {
-        let mut all = vec!["cards"];
-        all.extend(self.place.iter().map(String::as_str));
-        all.extend(words);
-        cvv2(&all, input)
-    }
-
-    fn file(&self, name: &str, content: &str) -> String {
-        private_file(self.directory.path(), name, content)
-    }
-}
 
 mod demo {
     use super::*;
@@ -92,10 +61,11 @@ mod demo {
             (refused.code, &response["exception_details"]["error_code"]),
             (2, &"101".into())
         );
-        let locked = kept.join("store.keys");
-        fs::remove_file(locked).unwrap();
+        let keys = cvv2(&["cards", "keys", "list", "--config", config, "--json"], "").json();
+        assert_eq!(keys["keys"][1]["use"], "encryption");
+        fs::remove_file(kept.join("keyring/store-keys.toml")).unwrap();
         let failed = cvv2(&["get", "-", "--config", config], &request);
-        assert!(failed.code == 2 && failed.err.contains("store.keys"), "{}", failed.err);
+        assert!(failed.code == 2 && failed.err.contains("store-keys.toml"), "{}", failed.err);
     }
 }
 
@@ -243,166 +213,18 @@ mod vectors {
     }
 }
 
-mod cards {
-    use super::*;
-
-    const CARD: &str = r#"{"bank": "NIC", "exid": "99984100148297467162",
-        "contract_numbers": ["4123456789012349"], "pan": "4123456789012349",
-        "plastics": [{"expiry": "2701", "sequence": 1}, {"expiry": "3001", "sequence": 2}]}"#;
-
-    #[test]
-    fn a_card_is_added_shown_masked_and_checked() {
-        let store = Store::new();
-        let added = store.cards(&["add"], CARD);
-        assert_eq!(added.code, 0, "{}", added.err);
-        assert!(added.out.contains("412345XXXXXX2349") && !added.out.contains(PAN));
-
-        let shown = store.cards(&["show", "--bank", "NIC", "--exid", "99984100148297467162"], "");
-        assert!(shown.code == 0 && shown.out.contains("412345XXXXXX2349"), "{}", shown.err);
-        assert!(shown.out.contains("expiry 3001"));
-        let words = ["show", "--bank", "NIC", "--contract-number", "-", "--json"];
-        let shown = store.cards(&words, "4123456789012349\n").json();
-        assert_eq!((&shown["found"], &shown["status"]), (&true.into(), &"active".into()));
-        let other = store.cards(&["show", "--bank", "XXX", "--exid", "99984100148297467162"], "");
-        assert_eq!(other.code, 1);
-
-        let sound = store.cards(&["check"], "");
-        assert_eq!(
-            (sound.code, sound.out.as_str()),
-            (0, "1 cards under 2 references, all sound\n")
-        );
-    }
-
-    #[test]
-    fn a_pan_is_not_taken_from_the_command_line() {
-        let store = Store::new();
-        let words = ["show", "--bank", "NIC", "--contract-number", "4111111111111111"];
-        let refused = store.cards(&words, "");
-        assert!(refused.code == 2 && refused.err.contains("standard input"), "{}", refused.err);
-    }
-
-    #[test]
-    fn an_exid_is_minted_on_demand() {
-        let store = Store::new();
-        let card =
-            r#"{"bank": "NIC", "pan": "4123456789012345", "plastics": [{"expiry": "2701"}]}"#;
-        assert_eq!(store.cards(&["add"], card).code, 2, "nobody could find it");
-        let added = store.cards(&["add", "--mint-exid", "1", "--json"], card).json();
-        let exid = added["references"][0]["identifier"].as_str().unwrap();
-        assert!(exid.starts_with("412345671") && exid.len() == 20);
-        assert_eq!(store.cards(&["show", "--bank", "NIC", "--exid", exid], "").code, 0);
-    }
-
-    #[test]
-    fn bad_cards_are_refused_by_field_and_never_quoted() {
-        let store = Store::new();
-        for (change, told) in [
-            (("\"2701\"", "\"0127\""), "plastics[0].expiry"),
-            (("\"pan\": \"4123456789012349\"", "\"pan\": \"41234567890x\""), "pan: character 12"),
-            (("\"NIC\"", "\"TOOLONG\""), "bank"),
-            (("\"sequence\"", "\"number\""), "line "),
-            (("4123456789012349\"]", "41X\"]"), "contract_numbers[0]"),
-        ] {
-            let refused = store.cards(&["add"], &CARD.replacen(change.0, change.1, 1));
-            assert!(refused.code == 2 && refused.err.contains(told), "{told}: {}", refused.err);
-            assert!(!refused.err.contains("4123456"), "{}", refused.err);
-        }
-        assert_eq!(store.cards(&["check"], "").out, "0 cards under 0 references, all sound\n");
-    }
-
-    #[test]
-    fn good_rows_are_imported_and_bad_ones_reported_by_row_field_and_reason() {
-        let store = Store::new();
-        let file = store.file(
-            "cards.csv",
-            "bank,contract_number,pan,expiry,sequence,status\n\
-             NIC,C-1,4123456789012345,2701,,\n\
-             NIC,C-2,4123456789012346,2701 3001,1 2,active\n\
-             NIC,C-3,412345678901234,1327,,\n\
-             NIC,C-4,41234567890,2701,,\n\
-             NIC,C-1,4123456789012347,2701,,\n\
-             NIC,,4123456789012348,2701,,\n\
-             NIC,C-5,4123456789012348,2701,,lots\n\
-             NIC,C-6\n\
-             NIC,C-7,5123456789012348,3012,,blocked\n",
-        );
-        let dry = store.cards(&["import", &file, "--dry-run", "--json"], "").json();
-        assert_eq!((&dry["added"], &dry["refused"]), (&4.into(), &5.into()));
-
-        let refused = store.directory.path().join("refused.csv");
-        let words = ["import", &file, "--refused", refused.to_str().unwrap(), "--json"];
-        let ran = store.cards(&words, "");
-        assert_eq!(ran.code, 1, "{}", ran.err);
-        let sum = ran.json();
-        assert_eq!((&sum["added"], &sum["refused"]), (&3.into(), &6.into()), "{}", ran.err);
-        let report = fs::read_to_string(&refused).unwrap();
-        let starts: Vec<_> =
-            report.lines().skip(1).map(|l| l.splitn(3, ',').take(2).collect::<Vec<_>>()).collect();
-        for row in [
-            ["4", "expiry"],
-            ["5", "pan"],
-            ["6", "contract_number"],
-            ["7", "exid"],
-            ["8", "status"],
-            ["9", "row"],
-        ] {
-            assert!(starts.iter().any(|start| start == &row), "{row:?} in {report}");
-        }
-        assert!(!report.contains("41234567890"), "no card data in the report");
-        let twice = store.cards(&words, "");
-        assert!(twice.code == 2 && twice.err.contains("refused.csv"), "{}", twice.err);
-        assert!(!ran.err.contains("41234567890"), "nor on standard error");
-        assert_eq!(store.cards(&["check"], "").out, "3 cards under 3 references, all sound\n");
-
-        let again = store.cards(&["import", &file, "--json"], "").json();
-        assert_eq!((&again["added"], &again["replaced"]), (&0.into(), &3.into()));
-    }
-
-    #[test]
-    fn headers_are_checked_and_standard_input_and_delimiters_taken() {
-        let store = Store::new();
-        for (text, told) in [
-            ("bank,pan,expiry\n", "neither a column exid nor contract_number"),
-            ("bank,pan,exid\n", "column expiry is missing"),
-            ("bank;pan;expiry;exid\n", "is the delimiter right"),
-            ("bank,pan,expiry,exid,pan\n", "twice"),
-            ("", "column 1 of the header row"),
-        ] {
-            let ran = store.cards(&["import", "-"], text);
-            assert!(ran.code == 2, "{text:?}");
-            assert!(ran.err.contains(told) || text.is_empty(), "{told}: {}", ran.err);
-        }
-        let utf16: Vec<u8> = "bank,pan\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let file = store.directory.path().join("utf16.csv");
-        fs::write(&file, utf16).unwrap();
-        let ran = store.cards(&["import", file.to_str().unwrap()], "");
-        assert!(ran.code == 2 && ran.err.contains("save it as UTF-8"), "{}", ran.err);
-        let text = "\u{FEFF}Bank;PAN;Expiry;EXID\nNIC;4123456789012345;2701;99984100148297467162\n";
-        let ran = store.cards(&["import", "-", "--delimiter", ";"], text);
-        assert_eq!(ran.code, 0, "{}", ran.err);
-    }
-
-    #[test]
-    fn a_store_does_not_open_under_other_keys_or_twice_or_where_there_is_none() {
-        let store = Store::new();
-        let again = store.cards(&["init"], "");
-        assert!(again.code == 2 && again.err.contains("already"), "{}", again.err);
-        let other = store.file("other", &"5A".repeat(64));
-        let words = ["cards", "--store", &store.place[1], "--store-keys", &other, "check"];
-        let wrong = cvv2(&words, "");
-        assert_eq!(wrong.code, 2, "{}", wrong.err);
-        let words = ["cards", "--store", "/nowhere", "--store-keys", &store.place[3], "check"];
-        assert_eq!(cvv2(&words, "").code, 2);
-        assert_eq!(cvv2(&["cards", "check"], "").code, 2);
-    }
-}
-
 #[test]
 fn help_is_there_on_every_level() {
     for words in [
         vec!["--help"],
         vec!["cards", "--help"],
         vec!["cards", "import", "--help"],
+        vec!["cards", "export", "--help"],
+        vec!["cards", "keys", "--help"],
+        vec!["cards", "keys", "import", "--help"],
+        vec!["cards", "rewrap", "--help"],
+        vec!["cards", "rotate", "--help"],
+        vec!["cards", "status", "--help"],
         vec!["help", "vectors"],
         vec!["generate", "--help"],
         vec!["key", "--help"],

@@ -746,7 +746,7 @@ mod configuration {
     /// A configuration with this `[keyring]` table, and the keyring that it means.
     fn configured(ring: &Ring, keyring: &str) -> String {
         let text = format!(
-            "[store]\npath = 'cards'\nkeys_file = 'store.keys'\n[caller]\nbanks = []\n[keyring]\n\
+            "[store]\npath = 'cards'\nkeys_file = 'store-keys.toml'\n[caller]\nbanks = []\n[keyring]\n\
              path = 'keyring/keyring.toml'\n{keyring}\n"
         );
         ring.file("cvv2.toml", &text)

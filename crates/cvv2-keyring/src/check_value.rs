@@ -15,6 +15,10 @@ use cvv2::Kcv;
 pub struct CheckValue([u8; 3]);
 
 impl CheckValue {
+    pub(crate) fn new(bytes: [u8; 3]) -> Self {
+        Self(bytes)
+    }
+
     /// Reads six hexadecimal digits, in either case; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

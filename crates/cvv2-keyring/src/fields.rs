@@ -1,6 +1,7 @@
 //! The fields of a TOML table, each with its place.
 
 use std::borrow::Cow;
+use std::num::NonZeroU8;
 
 use time::{Date, Month};
 use toml::Spanned;
@@ -72,6 +73,15 @@ impl<'a> Field<'a> {
             DeValue::Integer(number) if number.as_str() == "1" => Ok(()),
             _ => Err(self.fault(LoadCause::NotOneOf { values: "1" })),
         }
+    }
+
+    /// A version of a key, 1 to 255.
+    pub(crate) fn version(self) -> Result<NonZeroU8, Fault> {
+        let version = match self.value {
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
+            _ => None,
+        };
+        version.ok_or_else(|| self.expected("a number 1 to 255"))
     }
 
     /// A day without a time.

@@ -1,4 +1,4 @@
-//! Why a keyring's file was not read or not written.
+//! Why a keyring's file, or a file of wrapped keys, was not read or not written.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -77,14 +77,14 @@ impl fmt::Display for FileFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Busy => f.write_str(
-                "another process is changing a keyring in this folder; try again when it has ended",
+                "another process is changing a file of keys in this folder; try again when it has ended",
             ),
             Self::Changed => f.write_str(
                 "somebody changed the file meanwhile, and nothing was written; look at it and \
                  repeat the command",
             ),
             Self::Exists => f.write_str(
-                "there is such a file, and it was left as it is; give another name for a new keyring",
+                "there is such a file, and it was left as it is; give another name for a new one",
             ),
             Self::FolderWritable => f.write_str(
                 "other users may make or exchange files in its folder; let the folder belong to you or \
@@ -93,27 +93,26 @@ impl fmt::Display for FileFault {
             Self::Io(error) => error.fmt(f),
             Self::Leftover(path) => write!(
                 f,
-                "{} is no file that a change of this keyring left; find out who made it, and remove \
-                 it",
+                "{} is no file that a change of this one left; find out who made it, and remove it",
                 path.display()
             ),
             Self::Lock(lock) => write!(
                 f,
-                "others may lock {}; remove it when nobody changes a keyring in this folder",
+                "others may lock {}; remove it when nobody changes a file of keys in this folder",
                 lock.display()
             ),
-            Self::NotAFile => f.write_str("not a regular file; give the keyring's file"),
-            Self::NotText => f.write_str("not UTF-8 text; give the keyring's file"),
+            Self::NotAFile => f.write_str("not a regular file; give the file of keys"),
+            Self::NotText => f.write_str("not UTF-8 text; give the file of keys"),
             Self::OpenToOthers => f.write_str(
                 "other users may open this file; run `chmod 600` on it, and consider what is in it \
                  known",
             ),
             Self::Owner => f.write_str(
-                "the keyring belongs to another user; use one that belongs to you or to root",
+                "the file belongs to another user; use one that belongs to you or to root",
             ),
             Self::TooLong => write!(
                 f,
-                "longer than {} MiB; give the keyring's file, or split it",
+                "longer than {} MiB; give the file of keys, or split it",
                 FILE_BYTES_MAX >> 20
             ),
             Self::Unfinished(error) => write!(
@@ -122,8 +121,8 @@ impl fmt::Display for FileFault {
                  was not kept: {error}; look at the folder and at the disk"
             ),
             Self::Writable => f.write_str(
-                "other users may change this keyring; run `chmod go-w` on it, and compare its check \
-                 values with the issuer's papers",
+                "other users may change this file; run `chmod go-w` on it, and compare its check values \
+                 with your papers",
             ),
         }
     }

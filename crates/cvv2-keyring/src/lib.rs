@@ -128,6 +128,11 @@
 //! file meanwhile. An empty `.keyring.lock` stays in the folder: who changes a keyring locks it, and
 //! nobody but its owner can.
 //!
+//! # Other keys
+//!
+//! [`wrapped`] is a file of another kind, for keys that a system makes for itself: those of a card
+//! store, that of an audit log.
+//!
 //! # What it does not protect
 //!
 //! A key block is bound to its use by its own MAC, but not to its line in this file. Who can write
@@ -156,6 +161,7 @@ mod secret_text;
 mod state;
 mod text;
 mod token;
+pub mod wrapped;
 
 pub use bin_range::{BinRange, BinRangeError};
 pub use check_value::CheckValue;

@@ -1,4 +1,4 @@
-//! Why the text of a keyring was refused, and where.
+//! Why the text of a keyring, or of a file of wrapped keys, was refused, and where.
 
 use std::fmt;
 
@@ -77,8 +77,10 @@ pub enum LoadCause {
     },
     /// The text is no TOML.
     NotToml,
-    /// The keyring was made under another KBPK.
+    /// The file was made under another KBPK.
     OtherKbpk,
+    /// The key block is that of another line, or of another file.
+    OtherLine,
     /// Two ranges of one length share cards, and nothing says which key is the newer.
     Overlap {
         /// The line of the earlier one.
@@ -98,6 +100,11 @@ pub enum LoadCause {
     Repeated {
         /// The line of the earlier one.
         line: usize,
+    },
+    /// The file holds keys of something else.
+    OtherPurpose {
+        /// What it has to hold keys of.
+        purpose: &'static str,
     },
     /// A successor has the key of the predecessor.
     SameKey {
@@ -170,8 +177,12 @@ impl fmt::Display for LoadCause {
             Self::NotOneOf { values } => write!(f, "not understood; write {values}"),
             Self::NotToml => f.write_str("no TOML; compare the lines around it"),
             Self::OtherKbpk => f.write_str(
-                "the keyring is under another KBPK than the one given; give the KBPK with this \
-                 check value",
+                "the file is under another KBPK than the one given; give the KBPK with this check \
+                 value",
+            ),
+            Self::OtherLine => f.write_str(
+                "the block is that of another key than this line says; bring a backup of the file \
+                 back",
             ),
             Self::Overlap { line } => write!(
                 f,
@@ -179,6 +190,9 @@ impl fmt::Display for LoadCause {
                  if one key takes over from the other, name the older as its `predecessor`, else \
                  narrow one of the ranges"
             ),
+            Self::OtherPurpose { purpose } => {
+                write!(f, "the keys of something else; give the file with those of the {purpose}")
+            }
             Self::OwnOverlap { line } => {
                 write!(f, "shares cards with the range of this key at line {line}; leave one out")
             }

@@ -126,7 +126,7 @@ fn key<'a>(text: &str, at: usize, table: &'a DeTable<'a>) -> Result<Placed, Faul
     Ok(Placed { entry, at })
 }
 
-fn token(field: Field<'_>) -> Result<Token, Fault> {
+pub(crate) fn token(field: Field<'_>) -> Result<Token, Fault> {
     Token::parse(field.text()?).map_err(|error| field.fault(LoadCause::Token(error)))
 }
 
@@ -154,11 +154,11 @@ fn month(field: Field<'_>) -> Result<Month, Fault> {
     field.one_of("a month in quotes, \"2029-01\"", Month::parse)
 }
 
-fn check_value(field: Field<'_>) -> Result<CheckValue, Fault> {
+pub(crate) fn check_value(field: Field<'_>) -> Result<CheckValue, Fault> {
     CheckValue::parse(field.text()?).ok_or_else(|| field.fault(LoadCause::CheckValue))
 }
 
-fn key_block(field: Field<'_>) -> Result<KeyBlock, Fault> {
+pub(crate) fn key_block(field: Field<'_>) -> Result<KeyBlock, Fault> {
     KeyBlock::parse(field.text()?).map_err(|error| field.fault(LoadCause::Block(error)))
 }
 

@@ -250,8 +250,10 @@ impl Kbpk {
         self.kcv_tdes_zeros
     }
 
-    /// What is to be asked of memory for keys that are opened with this one.
-    pub(super) fn at_least(&self) -> Protection {
+    /// How well the memory of keys that are opened with this one is guarded, at least: what was asked
+    /// for when it was loaded.
+    #[must_use]
+    pub fn at_least(&self) -> Protection {
         self.at_least
     }
 

@@ -6,49 +6,44 @@ use std::path::Path;
 use cvv2::{Expiry, Pan};
 use cvv2_keyring::read_bounded;
 use cvv2_resolver::{
-    BankId, CardRecord, CardRef, CardStatus, CardStore, ContractNumber, EmbeddedStore, Exid,
-    ExidForm, Plastic, StoreError,
+    BankId, CardRecord, CardRef, CardStatus, CardStore, ContractNumber, Exid, ExidForm, Plastic,
+    StoreError,
 };
 use serde::Deserialize;
 use serde_json::json;
 
-use super::store_failure;
 use crate::args::CardsAddArgs;
 use crate::failure::{Answer, Failure};
 use crate::input::{Typed, read_standard_input};
 use crate::print::Print;
+use crate::store::store_failure;
 
 /// The longest card object, in bytes.
 const CARD_BYTES_MAX: usize = 16 * 1024;
 
 /// Reads one card and puts it into the store.
-pub(crate) fn run(
+pub(super) fn run(
     args: &CardsAddArgs,
-    store: &EmbeddedStore,
+    store: &dyn CardStore,
     print: Print,
 ) -> Result<Answer, Failure> {
     let card = CardObject::read(&args.card)?;
     let bank = BankId::parse(&card.bank).map_err(|e| wrong("bank", e))?;
     let record = card.record()?;
     let mut refs = card.references()?;
-    if let Some(system_id) = args.mint_exid {
-        if card.exid.is_some() {
+    match args.mint_exid {
+        Some(_) if card.exid.is_some() => {
             return Err(Failure::bad_input("the card has an EXID; leave --mint-exid out"));
         }
-        refs.push(mint(store, &bank, &record, system_id)?);
-    }
-    if refs.is_empty() {
-        return Err(Failure::bad_input(
-            "the card has neither an exid nor contract_numbers; nobody could find it. Give one, or \
-             --mint-exid",
-        ));
-    }
-    store.put(&bank, &refs, &record).map_err(|error| match error {
-        StoreError::Taken { .. } | StoreError::References { .. } => {
-            Failure::BadInput(format!("{error}; nothing was stored"))
+        Some(system_id) => put_under_new_exid(store, &bank, &mut refs, &record, system_id)?,
+        None if refs.is_empty() => {
+            return Err(Failure::bad_input(
+                "the card has neither an exid nor contract_numbers; nobody could find it. Give one, \
+                 or --mint-exid",
+            ));
         }
-        error => store_failure(&error),
-    })?;
+        None => store.put(&bank, &refs, &record).map_err(|error| refusal(&error))?,
+    }
 
     let masked = record.pan().masked();
     let shown: Vec<_> =
@@ -144,20 +139,46 @@ fn status(name: Option<&str>) -> Result<CardStatus, cvv2_resolver::CardStatusErr
     name.map_or(Ok(CardStatus::Active), CardStatus::parse)
 }
 
-/// An EXID that the bank does not have yet: the PAN's first eight digits, the system id, ten random
-/// digits and the check digit.
-fn mint(
-    store: &EmbeddedStore,
+/// Puts a card under its references and an EXID that the bank does not have yet: the PAN's first
+/// eight digits, the system id, ten random digits and the check digit. The EXID is added to `refs`.
+///
+/// Whether it is new is the store's to say, so another is minted if somebody has it.
+fn put_under_new_exid(
+    store: &dyn CardStore,
     bank: &BankId,
+    refs: &mut Vec<CardRef>,
     record: &CardRecord,
     system_id: u8,
-) -> Result<CardRef, Failure> {
-    loop {
-        let exid: CardRef =
-            Exid::mint(&record.pan().expose()[..8], system_id).map_err(Failure::system)?.into();
-        if store.resolve(bank, &exid).map_err(|e| store_failure(&e))?.is_none() {
-            return Ok(exid);
+) -> Result<(), Failure> {
+    let minted = refs.len();
+    for _ in 0..MINTED_MAX {
+        let exid = Exid::mint(&record.pan().expose()[..8], system_id).map_err(Failure::system)?;
+        let exid = CardRef::from(exid);
+        // The card itself may have it, which a put would not refuse.
+        if store.resolve(bank, &exid).map_err(|e| store_failure(&e))?.is_some() {
+            continue;
         }
+        refs.push(exid);
+        match store.put(bank, refs, record) {
+            Err(StoreError::Taken { reference }) if reference == minted => refs.truncate(minted),
+            put => return put.map_err(|error| refusal(&error)),
+        }
+    }
+    Err(Failure::System(format!(
+        "{MINTED_MAX} new EXIDs were taken, one after the other; give --mint-exid another system id"
+    )))
+}
+
+/// The most EXIDs that are minted for one card. With a million cards of one BIN and system id, one
+/// in ten thousand is taken.
+const MINTED_MAX: usize = 100;
+
+fn refusal(error: &StoreError) -> Failure {
+    match error {
+        StoreError::Taken { .. } | StoreError::References { .. } => {
+            Failure::BadInput(format!("{error}; nothing was stored"))
+        }
+        error => store_failure(error),
     }
 }
 

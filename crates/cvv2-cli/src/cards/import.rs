@@ -1,33 +1,34 @@
 //! `cvv2 cards import`: cards from a CSV file, bad rows left out and reported.
 
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use cvv2_resolver::{
-    CardImport, ImportError, ImportOptions, ImportProgress, ImportStage, ImportWatcher, RefusedRow,
-    dry_run,
+    ImportError, ImportOptions, ImportProgress, ImportStage, ImportWatcher, RefusedRow, dry_run,
 };
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::{Place, store_failure};
+use super::progress::Progress;
+use super::sealed;
 use crate::args::CardsImportArgs;
 use crate::failure::{Answer, Failure};
 use crate::print::Print;
+use crate::store::{Place, store_failure};
 
 /// How many refused rows are told on standard error; the file of `--refused` has all.
 const TOLD_MAX: u64 = 20;
 
 /// Streams the file into the store and sums up.
-pub(crate) fn run(args: &CardsImportArgs, place: &Place, print: Print) -> Result<Answer, Failure> {
-    let (mut input, bytes) = open(&args.file)?;
+pub(super) fn run(args: &CardsImportArgs, place: &Place, print: Print) -> Result<Answer, Failure> {
+    let (mut input, bytes) = open(args)?;
     let mut options = ImportOptions::default();
     options.delimiter = args.delimiter;
     options.begin_anew = args.anew;
-    let mut watcher =
-        Watcher { progress: Progress::new(bytes), refused: Refused::new(args.refused.as_deref())? };
+    let mut watcher = Watcher {
+        progress: Progress::of_bytes(bytes),
+        refused: Refused::new(args.refused.as_deref())?,
+    };
     let imported = if args.dry_run {
         dry_run(&mut *input, &options, &mut watcher)
     } else {
@@ -59,7 +60,12 @@ struct Watcher {
 
 impl ImportWatcher for Watcher {
     fn progress(&mut self, progress: &ImportProgress) {
-        self.progress.show(progress);
+        let stage = match progress.stage {
+            ImportStage::Reading => "reading",
+            ImportStage::Comparing => "comparing",
+            _ => "storing",
+        };
+        self.progress.show(stage, progress.bytes);
     }
 
     fn refused(&mut self, refused: &RefusedRow<'_>) -> io::Result<()> {
@@ -136,57 +142,21 @@ impl RefusedFile {
     }
 }
 
-/// A bar on a terminal for whatever takes longer than a second.
-struct Progress {
-    bar: Option<ProgressBar>,
-    start: Instant,
-}
-
-impl Progress {
-    /// `bytes` is the length of the input where it is known.
-    fn new(bytes: Option<u64>) -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
-            let form = "{msg} {bytes} of {total_bytes} {wide_bar} {eta}";
-            let bar = ProgressBar::hidden();
-            bar.set_style(ProgressStyle::with_template(form).expect("a constant template"));
-            if let Some(bytes) = bytes {
-                bar.set_length(bytes);
-            }
-            bar
-        });
-        Self { bar, start: Instant::now() }
+/// Opens the input, and its seal if it has one; its length as far as that is known.
+fn open(args: &CardsImportArgs) -> Result<(Box<dyn Read>, Option<u64>), Failure> {
+    let path = &args.file;
+    let (input, bytes): (Box<dyn Read>, _) = if path == Path::new("-") {
+        (Box::new(io::stdin().lock()), None)
+    } else {
+        let file = File::open(path).map_err(|e| Failure::file(path, &e))?;
+        let bytes = file.metadata().map_err(|e| Failure::file(path, &e))?.len();
+        (Box::new(file), Some(bytes))
+    };
+    match &args.identity {
+        // What is in the seal is hardly shorter.
+        Some(identity) => Ok((sealed::open(path, input, identity)?, bytes)),
+        None => Ok((input, bytes)),
     }
-
-    fn show(&self, progress: &ImportProgress) {
-        let Some(bar) = &self.bar else { return };
-        if bar.is_hidden() {
-            if self.start.elapsed() < Duration::from_secs(1) {
-                return;
-            }
-            bar.set_draw_target(ProgressDrawTarget::stderr());
-        }
-        bar.set_message(match progress.stage {
-            ImportStage::Reading => "reading",
-            ImportStage::Comparing => "comparing",
-            _ => "storing",
-        });
-        bar.set_position(progress.bytes);
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-fn open(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), Failure> {
-    if path == Path::new("-") {
-        return Ok((Box::new(io::stdin().lock()), None));
-    }
-    let file = File::open(path).map_err(|e| Failure::file(path, &e))?;
-    let bytes = file.metadata().map_err(|e| Failure::file(path, &e))?.len();
-    Ok((Box::new(file), Some(bytes)))
 }
 
 fn import_failure(path: &Path, error: &ImportError) -> Failure {

@@ -77,8 +77,8 @@ impl fmt::Display for KbpkSourceError {
         match self {
             Self::BesideKeyring { path } => write!(
                 f,
-                "{}: a KBPK in the keyring's folder or below: whoever copies the folder has both; \
-                 keep it elsewhere, or allow it with beside_keyring = true",
+                "{}: a KBPK in the folder of the keys that it opens, or below: whoever copies the \
+                 folder has both; keep it elsewhere, or allow it with beside_keyring = true",
                 path.display()
             ),
             Self::CredentialName => f.write_str(

@@ -146,6 +146,22 @@ impl KbpkSource {
         Ok(LoadedKbpk { kbpk, warnings })
     }
 
+    /// Refuses a key file that lies in the folder of a file of keys or below, unless that is allowed:
+    /// what [`load`](Self::load) does for the one file that it is given, for one more that the same
+    /// key opens.
+    ///
+    /// # Errors
+    ///
+    /// [`KbpkSourceError::BesideKeyring`], and [`KbpkSourceError::Folder`] for a folder that is not
+    /// there.
+    pub fn keep_apart(&self, keys: &Path) -> Result<Vec<KbpkWarning>, KbpkSourceError> {
+        let mut warnings = Vec::new();
+        if let Self::File { path, beside_keyring } = self {
+            file::keep_apart(path, keys, *beside_keyring, &mut warnings)?;
+        }
+        Ok(warnings)
+    }
+
     /// The same source with relative paths of files counted from `folder`, as a configuration file
     /// means them.
     #[must_use]

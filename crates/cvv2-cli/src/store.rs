@@ -1,0 +1,145 @@
+//! Which card store a command works on, and what opens it.
+
+use std::path::PathBuf;
+
+use cvv2::key::Kbpk;
+use cvv2::secret::Protection;
+use cvv2_keyring::kbpk::KbpkSource;
+use cvv2_resolver::{CardImport, EmbeddedStore, KeyVersion, Resealed, StoreError, StoreKeys};
+
+use crate::args::StoreArgs;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::keyring::{self, file_source, load_kbpk, make_kbpk};
+use crate::store_keys;
+
+/// A store, the file of its keys, and where the KBPK of that file comes from.
+pub(crate) struct Place {
+    /// The directory of the embedded store.
+    pub(crate) directory: PathBuf,
+    /// The file of the store's keys.
+    pub(crate) keys: PathBuf,
+    /// Where the KBPK of the keys comes from.
+    pub(crate) kbpk: KbpkSource,
+    /// How well keys have to be protected in memory.
+    pub(crate) require: Protection,
+}
+
+/// A store as commands use it: cards, imports, and new keys.
+pub(crate) trait Store: CardImport {
+    /// The version of the key that the store seals under.
+    fn current_key(&self) -> KeyVersion;
+    /// Seals under another version from now on.
+    fn begin_rotation(&self, to: KeyVersion) -> Result<(), StoreError>;
+    /// Seals the next rows again, up to so many.
+    fn reseal(&self, rows: usize) -> Result<Resealed, StoreError>;
+}
+
+impl Store for EmbeddedStore {
+    fn current_key(&self) -> KeyVersion {
+        self.current_key()
+    }
+
+    fn begin_rotation(&self, to: KeyVersion) -> Result<(), StoreError> {
+        self.begin_rotation(to)
+    }
+
+    fn reseal(&self, rows: usize) -> Result<Resealed, StoreError> {
+        self.reseal(rows)
+    }
+}
+
+impl Place {
+    /// The store that the arguments name.
+    pub(crate) fn of(args: &StoreArgs) -> Result<Self, Failure> {
+        match (&args.config, &args.store, &args.store_keys, &args.kbpk_file) {
+            (Some(config), ..) => Ok(Self::configured(&Config::read(config)?)),
+            (None, Some(directory), Some(keys), Some(kbpk)) => Ok(Self {
+                directory: directory.clone(),
+                keys: keys.clone(),
+                kbpk: file_source(kbpk),
+                require: Protection::Wiped,
+            }),
+            _ => Err(Failure::bad_input(
+                "which store? give --store DIR, --store-keys FILE and --kbpk-file FILE, or --config \
+                 FILE",
+            )),
+        }
+    }
+
+    /// The store of a configuration.
+    pub(crate) fn configured(config: &Config) -> Self {
+        Self {
+            directory: config.path(&config.store.path),
+            keys: config.path(&config.store.keys_file),
+            kbpk: config.store_kbpk(),
+            require: config.keyring.require(),
+        }
+    }
+
+    /// Loads the KBPK of the store's keys.
+    pub(crate) fn kbpk(&self) -> Result<Kbpk, Failure> {
+        load_kbpk(&self.kbpk, &self.keys, self.require)
+    }
+
+    /// Makes that KBPK where its source has it.
+    pub(crate) fn new_kbpk(&self) -> Result<Kbpk, Failure> {
+        make_kbpk(&self.kbpk, &self.keys, self.require)
+    }
+
+    /// Creates the store, empty.
+    pub(crate) fn create(&self, keys: &StoreKeys) -> Result<Box<dyn Store>, Failure> {
+        opened(EmbeddedStore::create(&self.directory, keys))
+    }
+
+    /// Opens the store for reading and writing.
+    pub(crate) fn open(&self) -> Result<Box<dyn Store>, Failure> {
+        self.open_with(&store_keys::read(&self.keys, &self.kbpk()?)?)
+    }
+
+    /// Opens the store for reading and writing, with keys that are here already.
+    pub(crate) fn open_with(&self, keys: &StoreKeys) -> Result<Box<dyn Store>, Failure> {
+        opened(EmbeddedStore::open(&self.directory, keys))
+    }
+
+    /// Opens the store for reading, beside a writer.
+    pub(crate) fn open_read_only(&self) -> Result<Box<dyn Store>, Failure> {
+        self.open_read_only_with(&store_keys::read(&self.keys, &self.kbpk()?)?)
+    }
+
+    /// Opens the store for reading, with keys that are here already.
+    pub(crate) fn open_read_only_with(&self, keys: &StoreKeys) -> Result<Box<dyn Store>, Failure> {
+        opened(EmbeddedStore::open_read_only(&self.directory, keys))
+    }
+
+    /// Opens the store for reading, beside a keyring whose KBPK is here already: nobody has to type
+    /// the same key twice.
+    pub(crate) fn open_read_only_beside(
+        &self,
+        keyring: &keyring::Place,
+        kbpk: &Kbpk,
+    ) -> Result<Box<dyn Store>, Failure> {
+        if self.kbpk != keyring.kbpk {
+            return self.open_read_only();
+        }
+        keyring::warn(&self.kbpk.keep_apart(&self.keys).map_err(|e| Failure::kbpk(&e))?);
+        self.open_read_only_with(&store_keys::read(&self.keys, kbpk)?)
+    }
+}
+
+/// Whose fault a store's refusal is: the caller's to mend, or the system's.
+pub(crate) fn store_failure(error: &StoreError) -> Failure {
+    match error {
+        StoreError::Damaged { .. } | StoreError::Generator | StoreError::Storage(_) => {
+            Failure::system(error)
+        }
+        _ => Failure::bad_input(error),
+    }
+}
+
+fn opened(store: Result<EmbeddedStore, StoreError>) -> Result<Box<dyn Store>, Failure> {
+    match store {
+        Ok(store) => Ok(Box::new(store)),
+        Err(error) => Err(store_failure(&error)),
+    }
+}
