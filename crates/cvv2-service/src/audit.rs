@@ -26,10 +26,11 @@
 //!     time: time::OffsetDateTime::now_utc(),
 //!     caller: None,
 //!     client: None,
-//!     function: "get_cvv2",
-//!     ending: Ending::Refused { code: ErrorCode::NotAuthenticated, cause: &"no token" },
-//!     card_key: None,
-//!     kcv: None,
+//!     ending: Ending::Refused {
+//!         function: Some("get_cvv2"),
+//!         code: ErrorCode::NotAuthenticated,
+//!         cause: &"no token",
+//!     },
 //!     http_status: 401,
 //!     origin: Some("192.0.2.1:4711".parse()?),
 //!     duration: Duration::from_micros(812),
@@ -131,6 +132,7 @@ impl AuditLog {
             clock: Box::new(clock),
             file_bytes_max: options.file_bytes_max,
             daily: options.daily,
+            retry_interval: options.retry_interval,
         };
         let begun = shape.begin(end.as_ref());
         let (current, head) =

@@ -7,7 +7,8 @@ use std::fmt::{self, Display};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use cvv2::{Kcv, Pan};
+use cvv2::{Pan, Verdict};
+use cvv2_keyring::CheckValue;
 
 use time::OffsetDateTime;
 
@@ -59,14 +60,8 @@ pub struct RequestRecord<'a> {
     /// By which credential: the id of its token, the fingerprint of its certificate. Never a
     /// secret.
     pub client: Option<&'a str>,
-    /// What was asked for, such as `get_cvv2`.
-    pub function: &'static str,
     /// How it ended.
     pub ending: Ending<'a>,
-    /// The card's keyed name, if the card was found.
-    pub card_key: Option<CardKey>,
-    /// The check value of the CVK that computed, if one did.
-    pub kcv: Option<Kcv>,
     /// The status of the answer.
     pub http_status: u16,
     /// From where the request came.
@@ -83,6 +78,8 @@ pub enum Ending<'a> {
     Answered(&'a Outcome),
     /// Refused before an operation saw it: not authenticated, too many requests.
     Refused {
+        /// What was asked for, such as `get_cvv2`, if that could be told.
+        function: Option<&'static str>,
         /// What the caller was told.
         code: ErrorCode,
         /// What really happened; its text holds no card data and no secret.
@@ -94,8 +91,9 @@ impl fmt::Debug for Ending<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answered(outcome) => f.debug_tuple("Answered").field(outcome).finish(),
-            Self::Refused { code, cause } => f
+            Self::Refused { function, code, cause } => f
                 .debug_struct("Refused")
+                .field("function", function)
                 .field("code", code)
                 .field("cause", &format_args!("{cause}"))
                 .finish(),
@@ -105,45 +103,46 @@ impl fmt::Debug for Ending<'_> {
 
 impl RequestRecord<'_> {
     fn to_members(&self) -> String {
-        let outcome = match self.ending {
-            Ending::Answered(outcome) => Some(outcome),
-            Ending::Refused { .. } => None,
-        };
-        let (code, cause) = match self.ending {
+        let (outcome, function, code, cause) = match self.ending {
             Ending::Answered(outcome) => {
-                (outcome.code, outcome.cause.as_ref().map(|cause| cause as &dyn Display))
+                let cause = outcome.cause.as_ref().map(|cause| cause as &dyn Display);
+                (Some(outcome), Some(outcome.function.name()), outcome.code, cause)
             }
-            Ending::Refused { code, cause } => (code, Some(cause)),
+            Ending::Refused { function, code, cause } => (None, function, code, Some(cause)),
         };
+        let verdict = outcome.and_then(|outcome| outcome.verdict).map(|verdict| match verdict {
+            Verdict::Match => "match",
+            Verdict::Mismatch => "mismatch",
+        });
         let micros = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX);
-        let unknown = outcome.map(|outcome| outcome.unknown_fields as u64);
         Line::new(self.time, "request")
             .text("caller", self.caller)
             .text("client", self.client)
             .text("bank", outcome.and_then(|outcome| outcome.bank.as_ref()).map(|b| b.as_str()))
-            .text("function", Some(self.function))
-            .text("card", outcome.and_then(|outcome| self.card(outcome)))
-            .text("card_key", self.card_key)
-            .text("kcv", self.kcv)
+            .text("function", function)
+            .text("card", outcome.and_then(card))
+            .text("card_key", outcome.and_then(|outcome| outcome.card_key))
+            .text("kcv", outcome.and_then(|outcome| outcome.kcv))
+            .text("verdict", verdict)
             .text("code", Some(code.code()))
             .text("cause", cause)
             .number("http_status", Some(self.http_status.into()))
             .text("origin", self.origin)
             .text("msg_id", outcome.and_then(|outcome| outcome.msg_id.as_ref()))
             .text("tracking_id", outcome.and_then(|outcome| outcome.tracking_id.as_ref()))
-            .number("unknown_fields", unknown)
+            .number("unknown_fields", outcome.map(|outcome| outcome.unknown_fields as u64))
             .number("duration_us", Some(micros))
             .into_members()
     }
+}
 
-    /// The masked reference. A hash and a truncation of one PAN never stand side by side (PCI DSS
-    /// 3.5.1): beside the keyed name, one that may be of a PAN is left out.
-    fn card<'o>(&self, outcome: &'o Outcome) -> Option<&'o str> {
-        let masked = outcome.card.as_deref()?;
-        let may_be_pan = (Pan::LEN_MIN..=Pan::LEN_MAX).contains(&masked.len())
-            && masked.bytes().all(|byte| byte == b'X' || byte.is_ascii_digit());
-        (self.card_key.is_none() || !may_be_pan).then_some(masked)
-    }
+/// The masked reference. A hash and a truncation of one PAN never stand side by side (PCI DSS
+/// 3.5.1): beside the keyed name, one that may be of a PAN is left out.
+fn card(outcome: &Outcome) -> Option<&str> {
+    let masked = outcome.card.as_deref()?;
+    let may_be_pan = (Pan::LEN_MIN..=Pan::LEN_MAX).contains(&masked.len())
+        && masked.bytes().all(|byte| byte == b'X' || byte.is_ascii_digit());
+    (outcome.card_key.is_none() || !may_be_pan).then_some(masked)
 }
 
 /// Something that happened to the service itself.
@@ -159,7 +158,7 @@ pub struct EventRecord<'a> {
     /// The card that it is about.
     pub card_key: Option<CardKey>,
     /// The check value of the key that it is about.
-    pub kcv: Option<Kcv>,
+    pub kcv: Option<CheckValue>,
     /// What else is to be known, such as a version or the digest of a file. No card data and no
     /// secret.
     pub detail: Option<&'a str>,
@@ -212,25 +211,29 @@ impl Event {
 
 #[cfg(test)]
 mod tests {
-    use cvv2::{CvkPair, ExpiryOrder, KcvMethod, Policy};
     use cvv2_resolver::BankId;
     use time::macros::datetime;
 
     use super::super::line::{LINE_BYTES_MAX, TEXT_BYTES_MAX};
     use super::*;
     use crate::cause::Cause;
+    use crate::envelope::Function;
 
     const NOW: OffsetDateTime = datetime!(2026-01-02 03:04:05.678901 UTC);
     const TIME: &str = r#","time":"2026-01-02T03:04:05.678901Z""#;
 
     fn outcome() -> Outcome {
         Outcome {
+            function: Function::VerifyCvv2,
             code: ErrorCode::CardNotFound,
             cause: Some(Cause::NoSuchPlastic),
             msg_id: Some("223001".to_owned()),
             tracking_id: None,
             bank: Some(BankId::parse("NIC").unwrap()),
             card: Some("999841XXXXXXXXXX7162".to_owned()),
+            card_key: Some(CardKey::from_bytes([0xAB; 16])),
+            kcv: CheckValue::parse("D5BE96"),
+            verdict: Some(Verdict::Mismatch),
             unknown_fields: 1,
         }
     }
@@ -240,10 +243,7 @@ mod tests {
             time: NOW,
             caller: Some("ivr"),
             client: Some("token 7"),
-            function: "get_cvv2",
             ending,
-            card_key: Some(CardKey::from_bytes([0xAB; 16])),
-            kcv: None,
             http_status: 200,
             origin: Some("[2001:db8::1]:443".parse().unwrap()),
             duration: Duration::from_micros(812),
@@ -257,21 +257,27 @@ mod tests {
             Record::from(request(Ending::Answered(&outcome))).to_members(),
             TIME.to_owned()
                 + r#","event":"request","caller":"ivr","client":"token 7","bank":"NIC""#
-                + r#","function":"get_cvv2","card":"999841XXXXXXXXXX7162""#
-                + r#","card_key":"abababababababababababababababab","kcv":null,"code":"301""#
+                + r#","function":"verify_cvv2","card":"999841XXXXXXXXXX7162""#
+                + r#","card_key":"abababababababababababababababab","kcv":"D5BE96""#
+                + r#","verdict":"mismatch","code":"301""#
                 + r#","cause":"the card has no plastic of this expiry","http_status":200"#
                 + r#","origin":"[2001:db8::1]:443","msg_id":"223001","tracking_id":null"#
                 + r#","unknown_fields":1,"duration_us":812"#
         );
-        let refused = Ending::Refused { code: ErrorCode::NotAuthenticated, cause: &"no token" };
-        let refused = RequestRecord { caller: None, card_key: None, origin: None, ..request(refused) };
+        let refused = Ending::Refused {
+            function: Some("get_cvv2"),
+            code: ErrorCode::NotAuthenticated,
+            cause: &"no token",
+        };
+        let refused = RequestRecord { caller: None, origin: None, ..request(refused) };
         assert_eq!(
             Record::from(refused).to_members(),
             TIME.to_owned()
                 + r#","event":"request","caller":null,"client":"token 7","bank":null"#
                 + r#","function":"get_cvv2","card":null,"card_key":null,"kcv":null"#
-                + r#","code":"201","cause":"no token","http_status":200,"origin":null"#
-                + r#","msg_id":null,"tracking_id":null,"unknown_fields":null,"duration_us":812"#
+                + r#","verdict":null,"code":"201","cause":"no token","http_status":200"#
+                + r#","origin":null,"msg_id":null,"tracking_id":null,"unknown_fields":null"#
+                + r#","duration_us":812"#
         );
     }
 
@@ -296,9 +302,8 @@ mod tests {
     #[test]
     fn a_truncated_pan_and_its_hash_are_never_side_by_side() {
         let shown = |card: &str, card_key| {
-            let outcome = Outcome { card: Some(card.to_owned()), ..outcome() };
-            let record = RequestRecord { card_key, ..request(Ending::Answered(&outcome)) };
-            record.to_members().contains(card)
+            let outcome = Outcome { card: Some(card.to_owned()), card_key, ..outcome() };
+            Record::from(request(Ending::Answered(&outcome))).to_members().contains(card)
         };
         let key = Some(CardKey::from_bytes([0; 16]));
         for card in ["411111XXXXXX1111", "XXXXXXXX1111", "411111XXXXXXXXX1111"] {
@@ -319,19 +324,16 @@ mod tests {
             unknown_fields: usize::MAX,
             ..outcome()
         };
-        let key = "0123456789ABCDEFFEDCBA9876543210";
-        let cvk = CvkPair::from_hex(key, ExpiryOrder::YyMm, Policy::Strict).unwrap();
-        let mut record = request(Ending::Answered(&outcome));
-        record.caller = Some(&long);
-        record.client = Some(&long);
-        record.kcv = Some(cvk.kcv(KcvMethod::TdesZeros));
-        record.http_status = u16::MAX;
-        record.duration = Duration::MAX;
-        let answered = record.to_members();
-        record.ending = Ending::Refused { code: ErrorCode::Internal, cause: &long };
-        let refused = record.to_members();
+        let record = RequestRecord {
+            caller: Some(&long),
+            client: Some(&long),
+            http_status: u16::MAX,
+            duration: Duration::MAX,
+            ..request(Ending::Answered(&outcome))
+        };
+        let members = Record::from(record).to_members().len();
         let others = r#"{"sequence":18446744073709551615,"mac":""}"#.len() + 64 + 1;
-        // A cause is as long as a text may be, and the other has one that is shorter.
-        assert!(answered.len().max(refused.len()) + TEXT_BYTES_MAX + others <= LINE_BYTES_MAX);
+        // This cause is shorter than a text may be.
+        assert!(members + TEXT_BYTES_MAX + others <= LINE_BYTES_MAX);
     }
 }
