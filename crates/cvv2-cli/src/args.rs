@@ -2,12 +2,14 @@
 #![allow(clippy::doc_markdown, reason = "these comments are the help text that people read")]
 #![allow(clippy::doc_link_with_quotes, reason = "these comments are the help text")]
 
+mod audit;
 mod key;
 
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::audit::{AuditCommand, AuditVerifyArgs};
 pub(crate) use self::key::{
     CeremonyArgs, CeremonyCommand, CvkCeremonyArgs, EntryArgs, ExportArgs, ImportArgs, InitArgs,
     KbpkCeremonyArgs, KeyArgs, KeyCommand, ListArgs, RecordArgs, RotateArgs, SetArgs, SourceArgs,
@@ -30,6 +32,8 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    #[command(subcommand)]
+    Audit(AuditCommand),
     Bench(BenchArgs),
     Cards(CardsArgs),
     Demo(DemoArgs),

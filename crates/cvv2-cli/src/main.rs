@@ -4,6 +4,7 @@
 //! 2 wrong use or bad input, 3 a fault of the system. An error is one sentence on standard error.
 
 mod args;
+mod audit;
 mod bench;
 mod calculation;
 mod cards;
@@ -16,6 +17,7 @@ mod input;
 mod key;
 mod keyring;
 mod print;
+mod service_key;
 mod vectors;
 
 use std::process::ExitCode;
@@ -47,6 +49,7 @@ fn run(args: Args) -> Result<Answer, Failure> {
         forbid_core_dumps().map_err(Failure::system)?;
     }
     match args.command {
+        Command::Audit(command) => audit::run(command, print),
         Command::Bench(args) => bench::run(&args, print),
         Command::Cards(args) => cards::run(args, print),
         Command::Demo(args) => demo::run(&args),
