@@ -3,19 +3,25 @@
 //! Where `CVV2_REQUIRE_TOOLS` is set, as in CI, such a test runs and fails instead.
 
 use std::env;
+use std::process::Command;
 
-/// Programs, and the `cfg` that says they are there.
-const PROGRAMS: [(&str, &str); 2] = [("initdb", "has_postgres"), ("strace", "has_strace")];
+/// Commands that succeed where a program can be used, and the `cfg` that says so.
+const PROGRAMS: [(&[&str], &str); 3] = [
+    // Debian keeps the servers of each version apart, outside of PATH.
+    (&["sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb"], "has_postgres"),
+    (&["strace", "-V"], "has_strace"),
+    (&["unshare", "-Urm", "true"], "has_unshare"),
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=CVV2_REQUIRE_TOOLS");
-    let path = env::var_os("PATH").unwrap_or_default();
     let required = env::var_os("CVV2_REQUIRE_TOOLS").is_some();
-    for (program, cfg) in PROGRAMS {
+    for (command, cfg) in PROGRAMS {
         println!("cargo::rustc-check-cfg=cfg({cfg})");
-        if required || env::split_paths(&path).any(|folder| folder.join(program).is_file()) {
+        let ran = Command::new(command[0]).args(&command[1..]).output();
+        if required || ran.is_ok_and(|output| output.status.success()) {
             println!("cargo::rustc-cfg={cfg}");
         }
     }

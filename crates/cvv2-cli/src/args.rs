@@ -2,14 +2,17 @@
 #![allow(clippy::doc_markdown, reason = "these comments are the help text that people read")]
 #![allow(clippy::doc_link_with_quotes, reason = "these comments are the help text")]
 
+mod audit;
 mod cards;
 mod client;
 mod key;
+mod serve;
 
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::audit::{AuditCommand, AuditVerifyArgs};
 pub(crate) use self::cards::{
     CardsAddArgs, CardsArgs, CardsCommand, CardsExportArgs, CardsImportArgs, CardsInitArgs,
     CardsKeysCommand, CardsKeysImportArgs, CardsRewrapArgs, CardsRotateArgs, CardsShowArgs,
@@ -23,6 +26,7 @@ pub(crate) use self::key::{
     KbpkCeremonyArgs, KeyArgs, KeyCommand, ListArgs, RecordArgs, RotateArgs, SetArgs, SourceArgs,
     UseArgs,
 };
+pub(crate) use self::serve::{InitKeyArgs, ServeArgs, ServeCommand};
 
 /// Card verification values (CVV, CVV2, iCVV): compute, verify, answer Get CVV2 requests.
 ///
@@ -40,6 +44,8 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    #[command(subcommand)]
+    Audit(AuditCommand),
     Bench(BenchArgs),
     Cards(CardsArgs),
     Client(ClientArgs),
@@ -48,6 +54,7 @@ pub(crate) enum Command {
     Generate(GenerateArgs),
     Get(GetArgs),
     Key(KeyArgs),
+    Serve(ServeArgs),
     Vectors(VectorsArgs),
     Verify(VerifyArgs),
 }

@@ -1,5 +1,9 @@
 //! The configuration file: which store, which keyring, for whom.
 
+mod layered;
+mod serve;
+
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +15,7 @@ use serde::{Deserialize, Deserializer};
 use time::UtcOffset;
 use time::macros::format_description;
 
+pub(crate) use self::serve::{LogForm, Serve};
 use crate::failure::Failure;
 
 /// The file as it is written, every key checked; relative paths count from the file's own folder.
@@ -22,10 +27,12 @@ pub(crate) struct Config {
     pub(crate) service: Service,
     /// Where the cards are.
     pub(crate) store: Store,
-    /// Whom a request on the command line speaks for.
-    pub(crate) caller: Caller,
+    /// Whom a request on the command line speaks for: `cvv2 get` needs it.
+    pub(crate) caller: Option<Caller>,
     /// Where the CVK pairs are, and what opens them.
     pub(crate) keyring: Keyring,
+    /// How the service is reached, by whom, and what it keeps.
+    serve: Option<Serve>,
     /// The folder that relative paths count from.
     #[serde(skip)]
     folder: PathBuf,
@@ -83,23 +90,13 @@ impl Config {
     /// Reads and checks the file; an error names file, line and column.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let text = fs::read_to_string(path).map_err(|e| Failure::file(path, &e))?;
-        let mut config = Self::parse(&text)
+        // What is not Unicode is no variable of ours, or its value is no value.
+        let variables = env::vars_os()
+            .filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
+        let mut config: Self = layered::read(&text, variables)
             .map_err(|why| Failure::BadInput(format!("{}: {why}", path.display())))?;
         path.parent().unwrap_or(Path::new("")).clone_into(&mut config.folder);
         Ok(config)
-    }
-
-    /// Reads the text, or says where it is wrong.
-    ///
-    /// The parser's own error quotes the text, and somebody may have pasted a key into it.
-    fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|e| {
-            let place = e.span().map_or_else(String::new, |span| place(text, span.start));
-            format!(
-                "not understood{place}: a field that is missing, unknown or of the wrong type, or \
-                 no TOML; compare the configuration that `cvv2 demo --keep` writes"
-            )
-        })
     }
 
     /// A path of the file, counted from the file's folder where it is relative.
@@ -116,6 +113,16 @@ impl Config {
     pub(crate) fn store_kbpk(&self) -> KbpkSource {
         let source = self.store.kbpk.as_ref().unwrap_or(&self.keyring.kbpk);
         source.clone().relative_to(&self.folder)
+    }
+}
+
+impl Config {
+    /// What `cvv2 serve` needs, every number in its range.
+    pub(crate) fn serve(&self) -> Result<Serve, Failure> {
+        let serve = self.serve.clone().ok_or_else(|| {
+            Failure::bad_input("the configuration has no table [serve]; `cvv2 demo --keep` shows one")
+        })?;
+        serve.checked(&self.folder)
     }
 }
 
@@ -146,14 +153,6 @@ fn bin_ranges<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<BinRange
     ranges.iter().map(|text| BinRange::parse(text).map_err(D::Error::custom)).collect()
 }
 
-/// The line and the column, in characters from 1, of a byte of the text.
-fn place(text: &str, byte: usize) -> String {
-    let before = text.get(..byte).unwrap_or(text);
-    let line = before.split('\n').count();
-    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    format!(" at line {line}, column {column}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +161,7 @@ mod tests {
     const CANARY: &str = "0A1B2C3D4E5F60718293A4B5C6D7E8F9";
 
     fn refusal(text: &str) -> String {
-        match Config::parse(text) {
+        match layered::read::<Config>(text, []) {
             Err(why) => why,
             Ok(_) => panic!("accepted: {text}"),
         }
@@ -194,12 +193,5 @@ mod tests {
     #[test]
     fn a_missing_table_is_refused() {
         assert!(refusal("").starts_with("not understood"));
-    }
-
-    #[test]
-    fn a_column_counts_characters() {
-        assert_eq!(place("", 0), " at line 1, column 1");
-        assert_eq!(place("a\n", 2), " at line 2, column 1");
-        assert_eq!(place("a\r\nüb", 5), " at line 2, column 2");
     }
 }

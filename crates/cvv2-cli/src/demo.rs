@@ -11,6 +11,8 @@ use std::path::Path;
 use cvv2::{CvkPair, Expiry, ExpiryOrder, Pan, Policy};
 use cvv2_keyring::{BinRange, Draft, KeyEntry, Keyring, KeyringError, Kind, State, Token};
 use cvv2_resolver::{BankId, CardRecord, CardRef, CardStatus, Exid, ExidForm, Plastic, StoreKeys};
+use tempfile::TempDir;
+use time::OffsetDateTime;
 use time::macros::{date, datetime};
 
 use crate::args::DemoArgs;
@@ -31,19 +33,17 @@ const BIN: &str = "412345";
 const PAN: &str = "4123456789012345";
 /// EXID, bank and expiry as the request has them.
 const EXID: &str = "99984100148297467162";
-const BANK: &str = "NIC";
+pub(crate) const BANK: &str = "NIC";
+/// When the request was made.
+pub(crate) const NOW: OffsetDateTime = datetime!(2020-07-20 10:49:02.366 +4);
 const EXPIRY: &str = "2701";
 
 /// Prepares a directory, answers the published request, and tells what happened.
 pub(crate) fn run(args: &DemoArgs) -> Result<Answer, Failure> {
-    let directory = tempfile::Builder::new()
-        .prefix("cvv2-demo-")
-        .disable_cleanup(args.keep)
-        .tempdir()
-        .map_err(|e| Failure::System(format!("no throw-away directory: {e}")))?;
+    let directory = directory(args.keep)?;
     let place = directory.path();
     eprintln!("Preparing {}:", place.display());
-    let config = prepare(place)?;
+    let config = prepare(place, "")?;
     eprintln!("  keyring/    a keyring with the published test key {TEST_KEY},");
     eprintln!("              in a key block for CVV2s of the BIN {BIN}");
     eprintln!("              beside it the keys of the card store, wrapped likewise");
@@ -54,8 +54,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Answer, Failure> {
     eprintln!("The published request:\n{}\n", REQUEST.trim_end());
     eprintln!("The response, dated as the request is:");
 
-    let answer =
-        get::answer(&config, || datetime!(2020-07-20 10:49:02.366 +4), REQUEST.as_bytes())?;
+    let answer = get::answer(&config, || NOW, REQUEST.as_bytes())?;
 
     // As it was called, so that a line can be copied.
     let cvv2 = std::env::args().next().unwrap_or_else(|| "cvv2".to_owned());
@@ -76,8 +75,19 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Answer, Failure> {
     Ok(answer)
 }
 
-fn prepare(place: &Path) -> Result<Config, Failure> {
-    for (name, content) in [("request.json", REQUEST), ("cvv2.toml", CONFIG)] {
+/// A throw-away directory, or one that stays.
+pub(crate) fn directory(keep: bool) -> Result<TempDir, Failure> {
+    tempfile::Builder::new()
+        .prefix("cvv2-demo-")
+        .disable_cleanup(keep)
+        .tempdir()
+        .map_err(|e| Failure::System(format!("no throw-away directory: {e}")))
+}
+
+/// Makes a keyring, a card store, the request, and a configuration with `more` behind it.
+pub(crate) fn prepare(place: &Path, more: &str) -> Result<Config, Failure> {
+    let config = format!("{CONFIG}{more}");
+    for (name, content) in [("request.json", REQUEST), ("cvv2.toml", &config)] {
         let path = place.join(name);
         fs::write(&path, content).map_err(|e| Failure::file(&path, &e))?;
     }

@@ -76,14 +76,17 @@ fn read_request(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
 }
 
 fn caller(config: &Config) -> Result<Caller, Failure> {
-    let banks = config.caller.banks.iter().map(|code| {
+    let caller = config.caller.as_ref().ok_or_else(|| {
+        Failure::bad_input("the configuration has no table [caller]: whom does the request speak for?")
+    })?;
+    let banks = caller.banks.iter().map(|code| {
         BankId::parse(code).map_err(|e| Failure::BadInput(format!("[caller] banks: {e}")))
     });
     let scopes = [Scope::Generate].into_iter().collect();
     Ok(Caller::new("command line", banks.collect::<Result<Vec<_>, _>>()?, scopes))
 }
 
-fn settings(service: &Service) -> Result<Settings, Failure> {
+pub(crate) fn settings(service: &Service) -> Result<Settings, Failure> {
     let mut settings = Settings::default();
     if let Some(name) = &service.application_name {
         settings.application_name.clone_from(name);

@@ -4,6 +4,7 @@
 //! 2 wrong use or bad input, 3 a fault of the system. An error is one sentence on standard error.
 
 mod args;
+mod audit;
 mod bench;
 mod calculation;
 mod cards;
@@ -17,6 +18,8 @@ mod input;
 mod key;
 mod keyring;
 mod print;
+mod serve;
+mod service_key;
 mod store;
 mod store_keys;
 mod vectors;
@@ -50,6 +53,7 @@ fn run(args: Args) -> Result<Answer, Failure> {
         forbid_core_dumps().map_err(Failure::system)?;
     }
     match args.command {
+        Command::Audit(command) => audit::run(command, print),
         Command::Bench(args) => bench::run(&args, print),
         Command::Cards(args) => cards::run(args, print),
         Command::Client(args) => client::run(&args, print),
@@ -58,6 +62,7 @@ fn run(args: Args) -> Result<Answer, Failure> {
         Command::Generate(args) => calculation::generate(args, print),
         Command::Get(args) => get::run(&args),
         Command::Key(args) => key::run(args, print),
+        Command::Serve(args) => serve::run(args, print),
         Command::Vectors(args) => vectors::run(&args, print),
         Command::Verify(args) => calculation::verify(args, print),
     }

@@ -119,6 +119,7 @@ impl AuditLog {
             clock: Box::new(clock),
             file_bytes_max: options.file_bytes_max,
             daily: options.daily,
+            retry_interval: options.retry_interval,
         };
         let begun = shape.begin(end.as_ref());
         let (current, head) =

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use cvv2_keyring::Token as Name;
 use cvv2_resolver::BankId;
+use cvv2_service::CertificateFingerprint;
 use cvv2_service::auth::{
-    CertificateFingerprint, Client, ClientSecret, ClientsDraft, LIFETIME_SECONDS, SecretHash,
+    Client, ClientSecret, ClientsDraft, LIFETIME_SECONDS, SecretHash,
 };
 use cvv2_service::{Scope, Scopes};
 

@@ -2,7 +2,8 @@
 
 use cvv2_resolver::BankId;
 use cvv2_service::Scope;
-use cvv2_service::auth::{CertificateFingerprint, Client, Clients, ClientsError};
+use cvv2_service::CertificateFingerprint;
+use cvv2_service::auth::{Client, Clients, ClientsError};
 use serde_json::{Value, json};
 
 use crate::args::ClientFileArgs;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use crate::failure::Failure;
 
 /// How requests come in, from whom, and what is kept of them.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Serve {
     /// Where HTTPS is served.
@@ -56,7 +56,7 @@ pub(crate) enum LogForm {
 }
 
 /// `[serve.limits]`.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Limits {
     /// The directory of the limits' journal, of its own.
@@ -67,7 +67,7 @@ pub(crate) struct Limits {
 }
 
 /// `[serve.audit]`.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Audit {
     /// The directory of the audit log, of its own.

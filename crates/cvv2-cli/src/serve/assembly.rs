@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use cvv2::key::Kbpk;
-use cvv2_keyring::Keyring;
 use cvv2_resolver::CardStore;
 use cvv2_service::audit::AuditLog;
 use cvv2_service::auth::Auth;
@@ -43,9 +42,9 @@ impl Assembly {
         let keyring = keyring::Place::configured(config)?;
         let kbpk = keyring.kbpk()?;
         let store = store::Place::configured(config).open_read_only_beside(&keyring, &kbpk)?;
-        let store: Arc<dyn CardStore> = Arc::from(store as Box<dyn CardStore>);
-        let opened = Keyring::read(&keyring.path, &kbpk).map_err(|e| Failure::keyring(&e))?;
-        let keys = KeyringSource::new(Arc::new(opened), config.service.no_cvv2.clone());
+        let store: Arc<dyn CardStore> = Arc::<dyn store::Store>::from(store);
+        let opened = Arc::new(keyring.open_with(&kbpk)?);
+        let keys = KeyringSource::new(opened, config.service.no_cvv2.clone());
         let keys = Arc::new(keys);
 
         let service_key = service_key::read(&serve.service_key, &kbpk)?;

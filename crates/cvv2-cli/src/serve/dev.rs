@@ -10,11 +10,11 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Instant;
 
-use cvv2_keyring::secret_file;
+use cvv2_keyring::{Token, secret_file};
 use cvv2_resolver::BankId;
 use cvv2_service::Scope;
 use cvv2_service::auth::{
-    Client, ClientSecret, ClientsDraft, Name, SecretHash, SigningKeys, TokenRequest,
+    Client, ClientSecret, ClientsDraft, SecretHash, SigningKeys, TokenRequest,
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::Value;
@@ -64,13 +64,13 @@ fn prepare(place: &Path, config: &Config) -> Result<ClientSecret, Failure> {
     secret_file::create(&place.join("tls/key.pem"), &pem).map_err(|e| Failure::key_file(&e))?;
 
     let keyring = crate::keyring::Place::configured(config)?;
-    service_key::create(&place.join("service.key"), &keyring.kbpk()?)?;
+    service_key::create(&place.join("keyring/service.key"), &keyring.kbpk()?)?;
     SigningKeys::generate(&place.join("auth/signing-keys"), OffsetDateTime::now_utc())
         .map_err(Failure::system)?;
 
     let secret = ClientSecret::generate().map_err(Failure::system)?;
     let client = Client {
-        id: Name::parse(CLIENT).map_err(Failure::system)?,
+        id: Token::parse(CLIENT).map_err(Failure::system)?,
         secrets: vec![SecretHash::of(&secret).map_err(Failure::system)?],
         scopes: Scope::ALL.into_iter().collect(),
         banks: vec![BankId::parse(demo::BANK).map_err(Failure::system)?],

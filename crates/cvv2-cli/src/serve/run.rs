@@ -79,7 +79,7 @@ async fn serve_all(
     let requests = serve(
         listener,
         hyper_service(http::router(Arc::clone(http))),
-        move |uri| http::late_answer(&late, uri),
+        move |uri: &_, why| http::substitute(&late, uri, why),
         until(stopped.clone()),
     );
     let metrics = metrics(&assembly, stopped.clone())?;
@@ -130,8 +130,8 @@ fn metrics(
         let counters = Arc::clone(&http.transport_counters);
         let listener = Listener { socket, tls: None, limits, counters };
         let service = hyper_service(http::metrics_router(Arc::clone(&http)));
-        let late = move |uri: &_| http::late_answer(&http, uri);
-        serve(listener, service, late, until(stopped)).await;
+        let instead = move |uri: &_, why| http::substitute(&http, uri, why);
+        serve(listener, service, instead, until(stopped)).await;
     })
 }
 

@@ -125,7 +125,8 @@ impl Anchors {
         loop {
             match self.lines.advance()? {
                 Step::End => return Ok(None),
-                Step::Line | Step::Unterminated | Step::TooLong if self.lines.text().is_empty() => {}
+                Step::Line | Step::Unterminated | Step::TooLong if self.lines.text().is_empty() => {
+                }
                 _ => match AnchorPoint::parse(self.lines.text()) {
                     None => self.unreadable += 1,
                     Some(point) if point.head.sequence < self.last => return Err(None),

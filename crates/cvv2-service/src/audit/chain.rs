@@ -161,7 +161,10 @@ mod tests {
         assert_eq!(
             [first.to_string(), second.to_string(), key.check_value().to_owned()],
             [
-                "0de49b4d1ff2ea22848c36b9c66e06433d00a520a8ba91118a0d9e40fc5259c7", "8ccafe20dfdb00dc389ee5feba008471c612a3b5f4b447bd5a008d93f6ccfab3", "2155e5df"]
+                "0de49b4d1ff2ea22848c36b9c66e06433d00a520a8ba91118a0d9e40fc5259c7",
+                "8ccafe20dfdb00dc389ee5feba008471c612a3b5f4b447bd5a008d93f6ccfab3",
+                "2155e5df"
+            ]
         );
         assert!(key.is_next(&first, b"second", &second));
         assert!(!key.is_next(&second, b"second", &second));

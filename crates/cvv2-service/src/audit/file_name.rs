@@ -22,7 +22,8 @@ impl FileName {
         let text = path.file_name()?.to_str()?;
         let middle = text.strip_prefix("audit-")?.strip_suffix(".jsonl")?;
         let (day, number) = middle.split_once('-')?;
-        let digits = |text: &str, len| text.len() == len && text.bytes().all(|b| b.is_ascii_digit());
+        let digits =
+            |text: &str, len| text.len() == len && text.bytes().all(|b| b.is_ascii_digit());
         if !digits(day, 8) || !digits(number, 8) {
             return None;
         }

@@ -75,7 +75,8 @@ impl Folder {
         let new = self.path.join(NEXT);
         let create = || {
             remove_if_there(&new)?;
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
             file.write_all(first)?;
             file.sync_all()?;
             renameat_with(CWD, &new, CWD, self.path_of(name), RenameFlags::NOREPLACE)?;

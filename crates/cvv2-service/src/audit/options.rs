@@ -33,6 +33,8 @@ pub struct AuditOptions {
     /// The most records that wait to be written; one more is refused. From `group_records_max` to
     /// 1,048,576. Default: 8192.
     pub queue_records_max: usize,
+    /// How long after a failure of the disk the log is tried again: 1 ms to 1 minute. Default: 1 s.
+    pub retry_interval: Duration,
     /// Where the head of the chain is kept outside. Default: nowhere, and truncations do not show.
     pub anchor: Option<AnchorOptions>,
 }
@@ -46,6 +48,7 @@ impl AuditOptions {
             daily: true,
             group_records_max: 512,
             queue_records_max: 8192,
+            retry_interval: Duration::from_secs(1),
             anchor: None,
         }
     }
@@ -60,9 +63,9 @@ impl AuditOptions {
         in_range("file_bytes_max", self.file_bytes_max, 4 << 10, 1 << 40)?;
         in_range("group_records_max", group, 1, GROUP_RECORDS_MAX as u64)?;
         in_range("queue_records_max", self.queue_records_max as u64, group, 1 << 20)?;
+        in_range("retry_interval (ms)", millis(self.retry_interval), 1, 60_000)?;
         if let Some(anchor) = &self.anchor {
-            let interval = u64::try_from(anchor.interval.as_millis()).unwrap_or(u64::MAX);
-            in_range("anchor interval (ms)", interval, 1, 86_400_000)?;
+            in_range("anchor interval (ms)", millis(anchor.interval), 1, 86_400_000)?;
             in_range("anchor records_max", anchor.records_max, 1, u64::MAX)?;
         }
         Ok(())
@@ -110,6 +113,10 @@ impl fmt::Display for OptionsError {
 }
 
 impl std::error::Error for OptionsError {}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
 
 fn in_range(option: &'static str, value: u64, min: u64, max: u64) -> Result<(), OptionsError> {
     if (min..=max).contains(&value) { Ok(()) } else { Err(OptionsError { option, min, max }) }

@@ -38,9 +38,7 @@ impl Future for Pending {
     type Output = Result<(), AppendError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0)
-            .poll(context)
-            .map(|done| done.unwrap_or(Err(AppendError::Stopped)))
+        Pin::new(&mut self.0).poll(context).map(|done| done.unwrap_or(Err(AppendError::Stopped)))
     }
 }
 

@@ -63,7 +63,9 @@ fn read(
     let first = lines.advance().map_err(AuditError::io(path))?;
     let header = match Header::parse(lines.text(), key) {
         Ok(header) if first == Step::Line && header.number == name.number => header,
-        Err(HeaderError::ForeignKey) => return Err(AuditError::ForeignKey { path: path.to_owned() }),
+        Err(HeaderError::ForeignKey) => {
+            return Err(AuditError::ForeignKey { path: path.to_owned() });
+        }
         _ => return Err(damaged(1)),
     };
     if let Some((path, point)) = anchor

@@ -175,11 +175,10 @@ mod tests {
             steps
         };
         assert_eq!(steps(b""), []);
-        assert_eq!(steps(b"a\n\nb"), [
-            (Step::Line, 1, 0, 2),
-            (Step::Line, 2, 2, 3),
-            (Step::Unterminated, 3, 3, 4)
-        ]);
+        assert_eq!(
+            steps(b"a\n\nb"),
+            [(Step::Line, 1, 0, 2), (Step::Line, 2, 2, 3), (Step::Unterminated, 3, 3, 4)]
+        );
         let longest = [&vec![b'a'; LINE_BYTES_MAX - 1][..], b"\n"].concat();
         assert_eq!(steps(&longest)[0].0, Step::Line);
         assert_eq!(steps(&vec![b'a'; LINE_BYTES_MAX])[0].0, Step::TooLong);

@@ -62,7 +62,8 @@ impl Verifier {
         self,
         files: impl IntoIterator<Item = (PathBuf, io::Result<R>)>,
     ) -> Result<VerifyReport, VerifyError> {
-        let mut files = files.into_iter().map(|(path, reader)| Opened::new(path, reader, &self.key));
+        let mut files =
+            files.into_iter().map(|(path, reader)| Opened::new(path, reader, &self.key));
         let mut current = files.next().ok_or(VerifyError::NoFile)??;
         let mut walk = Walk::new(&self.key, self.anchor, self.is_partial);
         loop {
@@ -151,7 +152,9 @@ impl fmt::Display for VerifyError {
             Self::AnchorIo(error) => write!(f, "the anchor: {error}"),
             Self::Found(finding) => finding.fmt(f),
             Self::Io { path, error } => write!(f, "{}: {error}", path.display()),
-            Self::NoFile => f.write_str("there is no audit file; give a directory or files of a log"),
+            Self::NoFile => {
+                f.write_str("there is no audit file; give a directory or files of a log")
+            }
         }
     }
 }

@@ -31,9 +31,6 @@ use super::sealed::seal;
 use super::shared::Shared;
 use crate::clock::Clock;
 
-/// How long after a failure the log is tried again.
-const RETRY: Duration = Duration::from_secs(1);
-
 pub(crate) struct Writer {
     shape: Shape,
     shared: Arc<Shared>,
@@ -56,6 +53,7 @@ pub(crate) struct Shape {
     pub(crate) clock: Box<dyn Clock>,
     pub(crate) file_bytes_max: u64,
     pub(crate) daily: bool,
+    pub(crate) retry_interval: Duration,
 }
 
 /// The file that is written.
@@ -70,7 +68,7 @@ pub(crate) struct Current {
 
 struct Failure {
     fault: Arc<WriteFault>,
-    since: Instant,
+    retry_at: Instant,
 }
 
 impl Shape {
@@ -250,10 +248,7 @@ impl Writer {
     }
 
     /// Writes lines with these members behind the last one, and has them on disk.
-    fn write<'m>(
-        &mut self,
-        members: impl Iterator<Item = &'m str>,
-    ) -> Result<(), Arc<WriteFault>> {
+    fn write<'m>(&mut self, members: impl Iterator<Item = &'m str>) -> Result<(), Arc<WriteFault>> {
         self.text.clear();
         let mut head = self.head;
         for members in members {
@@ -272,7 +267,8 @@ impl Writer {
 
     fn fail(&mut self, fault: WriteFault) -> Arc<WriteFault> {
         let fault = Arc::new(fault);
-        self.failure = Some(Failure { fault: fault.clone(), since: Instant::now() });
+        let retry_at = Instant::now() + self.shape.retry_interval;
+        self.failure = Some(Failure { fault: fault.clone(), retry_at });
         self.shared.set_failure(fault.clone());
         fault
     }
@@ -288,7 +284,7 @@ impl Writer {
 
 impl Failure {
     fn until_retry(&self) -> Duration {
-        RETRY.saturating_sub(self.since.elapsed())
+        self.retry_at.saturating_duration_since(Instant::now())
     }
 }
 
@@ -306,5 +302,82 @@ impl Drop for Ending<'_> {
     fn drop(&mut self) {
         self.0.queue.abandon();
         self.0.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, OpenOptions};
+
+    use cvv2::secret::{Protection, Secret};
+    use time::macros::datetime;
+
+    use super::super::queue::{Pending, Queue};
+    use super::*;
+    use crate::service_key::ServiceKey;
+
+    /// A writer whose first file has become `/dev/full`, and what it shares.
+    fn writer_on_a_full_device(
+        directory: &std::path::Path,
+        retry_interval: Duration,
+    ) -> (Writer, Arc<Shared>) {
+        let key = ServiceKey::new(Secret::new([7; 32], Protection::Wiped).unwrap());
+        let shape = Shape {
+            folder: Folder::open(directory).unwrap(),
+            key: ChainKey::new(&key).unwrap(),
+            chain: ChainId::random().unwrap(),
+            clock: Box::new(|| datetime!(2026-01-02 03:04 UTC)),
+            file_bytes_max: 1 << 20,
+            daily: true,
+            retry_interval,
+        };
+        let (mut current, head) = shape.begin(None).unwrap();
+        current.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let shared = Arc::new(Shared::new(Queue::new(1000), u64::MAX, head));
+        (Writer::new(shape, shared.clone(), current, 8), shared)
+    }
+
+    fn push(shared: &Shared, count: usize) -> Vec<Pending> {
+        (0..count).map(|_| shared.queue.push(",\"event\":\"test\"".to_owned())).collect()
+    }
+
+    #[test]
+    fn nothing_is_acknowledged_on_a_full_device() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("audit");
+        let (writer, shared) = writer_on_a_full_device(&directory, Duration::from_secs(60));
+        let head = shared.head();
+        let writer = std::thread::spawn(|| writer.run());
+        for pending in push(&shared, 100) {
+            let Err(AppendError::Failed(fault)) = pending.wait() else { panic!("acknowledged") };
+            assert_eq!(fault.error.kind(), io::ErrorKind::StorageFull);
+        }
+        assert!(shared.status().failure.is_some());
+        shared.queue.close();
+        assert!(writer.join().unwrap().is_err());
+        assert_eq!(shared.head(), head);
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 2, "one file, and the lock");
+    }
+
+    #[test]
+    fn the_chain_goes_on_in_another_file_when_it_can() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("audit");
+        let (writer, shared) = writer_on_a_full_device(&directory, Duration::from_millis(20));
+        let writer = std::thread::spawn(|| writer.run());
+        for pending in push(&shared, 3) {
+            assert!(pending.wait().is_err());
+        }
+        while shared.status().failure.is_some() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        for pending in push(&shared, 3) {
+            pending.wait().unwrap();
+        }
+        shared.queue.close();
+        // The first lines of two files, three records, the last line of the second file.
+        assert_eq!(writer.join().unwrap().unwrap().sequence, 6);
+        let second = fs::read_to_string(directory.join("audit-20260102-00000002.jsonl")).unwrap();
+        assert!(second.contains("\"cause\":\"failure\"") && second.contains("\"refused\":3"));
     }
 }

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+
 use super::moment::Span;
 
 /// The numbers of all limits, with defaults. What is refused, and until when, is at [`Limit`].
 ///
 /// [`Limit`]: super::Limit
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 #[expect(clippy::exhaustive_structs, reason = "operators and tests fill it in with `..`")]
 pub struct LimitPolicy {
     /// Requests of one caller in any minute. 1 to 1,000,000. Default: 6,000.

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use cvv2::secret::{Protection, Secret};
+use cvv2_keyring::Token;
 use cvv2_resolver::{BankId, CardStatus, CardStore};
 use cvv2_service::audit::{AuditLog, AuditOptions, Verifier, log_files};
 use cvv2_service::auth::{
-    Auth, AuthSettings, Client, ClientSecret, ClientsDraft, Name, SecretHash, SigningKeys,
+    Auth, AuthSettings, Client, ClientSecret, ClientsDraft, SecretHash, SigningKeys,
 };
 use cvv2_service::http::{HttpService, router, substitute};
 use cvv2_service::limits::{LimitPolicy, Limits};
@@ -289,7 +290,7 @@ fn clients(home: &Path) -> Vec<(String, ClientSecret)> {
         let secret = ClientSecret::generate().unwrap();
         draft
             .add(Client {
-                id: Name::parse(id).unwrap(),
+                id: Token::parse(id).unwrap(),
                 secrets: vec![SecretHash::of(&secret).unwrap()],
                 scopes: scopes.iter().copied().collect(),
                 banks: banks.iter().map(|bank| BankId::parse(bank).unwrap()).collect(),

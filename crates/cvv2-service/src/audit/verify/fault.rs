@@ -114,7 +114,9 @@ impl fmt::Display for Fault {
             }
             Self::NoHeader => f.write_str("the file does not begin as audit files do"),
             Self::OtherChain => f.write_str("of another audit log"),
-            Self::Removed { first, last } if first == last => write!(f, "record {first} is missing"),
+            Self::Removed { first, last } if first == last => {
+                write!(f, "record {first} is missing")
+            }
             Self::Removed { first, last } => write!(f, "records {first} to {last} are missing"),
             Self::Truncated { last, anchored } => write!(
                 f,

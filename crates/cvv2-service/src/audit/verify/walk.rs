@@ -85,13 +85,14 @@ impl<'k> Walk<'k> {
         let counted = next.and_then(Opened::previous_end);
         loop {
             let line = Sealed::parse(file.lines.text());
-            match line.filter(|line| {
-                file.step == Step::Line && line.follows(&report.head, self.key)
-            }) {
+            match line
+                .filter(|line| file.step == Step::Line && line.follows(&report.head, self.key))
+            {
                 Some(line) => {
                     report.head = line.head();
                     report.is_closed = line.event == FILE_END.as_bytes();
-                    report.records += u64::from(![FILE, FILE_END].map(str::as_bytes).contains(&line.event));
+                    report.records +=
+                        u64::from(![FILE, FILE_END].map(str::as_bytes).contains(&line.event));
                     self.compare(file, &mut report)?;
                 }
                 None => {
