@@ -100,6 +100,7 @@ impl fmt::Display for JwksError {
 impl std::error::Error for JwksError {}
 
 fn is_for_signatures(key: &Jwk) -> bool {
-    let use_fits = key.common.public_key_use.as_ref().is_none_or(|it| *it == PublicKeyUse::Signature);
+    let use_fits =
+        key.common.public_key_use.as_ref().is_none_or(|it| *it == PublicKeyUse::Signature);
     use_fits && Algorithm::EVERY.into_iter().any(|algorithm| algorithm.takes(key))
 }

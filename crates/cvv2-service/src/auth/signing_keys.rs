@@ -48,7 +48,8 @@ impl SigningKeys {
     /// [`SigningKeysError`] for a file that is no such key or that others may open, for a key that is
     /// there twice, and if there is none.
     pub fn read(folder: &Path) -> Result<Self, SigningKeysError> {
-        let mut files = pem_files(folder).map_err(|e| SigningKeysError::Folder(folder.to_owned(), e))?;
+        let mut files =
+            pem_files(folder).map_err(|e| SigningKeysError::Folder(folder.to_owned(), e))?;
         files.sort();
         if files.len() > Self::MAX {
             return Err(SigningKeysError::TooMany(folder.to_owned()));
@@ -57,7 +58,8 @@ impl SigningKeys {
         let mut newest = None;
         for file in files {
             let text = secret_file::read(&file).map_err(SigningKeysError::File)?;
-            let (key, jwk) = read_pem(text.as_str()).ok_or(SigningKeysError::NoKey(file.clone()))?;
+            let (key, jwk) =
+                read_pem(text.as_str()).ok_or(SigningKeysError::NoKey(file.clone()))?;
             let id = jwk.common.key_id.clone().unwrap_or_default();
             if public.iter().any(|other| other.common.key_id.as_ref() == Some(&id)) {
                 return Err(SigningKeysError::Twice(file));

@@ -15,8 +15,8 @@ use time::OffsetDateTime;
 pub use self::answer::{TokenAnswer, TokenOutcome, TokenRefusal};
 use self::backoff::{Attempt, Backoff};
 use self::gate::Gate;
-pub use self::request::TokenRequest;
 use self::request::Grant;
+pub use self::request::TokenRequest;
 use super::client_secret::{GeneratorError, Presented, Salt};
 use super::clients::Client;
 use super::fingerprint::CertificateFingerprint;
@@ -156,9 +156,8 @@ impl TokenEndpoint {
         let presented = Presented::hash(grant.client_secret.as_bytes(), salt);
         self.hashes.fetch_add(1, Ordering::Relaxed);
         let client = client.ok_or(TokenRefusal::UnknownClient)?;
-        let secret_fits = client.secrets.iter().fold(Choice::from(0), |fits, hash| {
-            fits | presented.is_of(hash)
-        });
+        let secret_fits =
+            client.secrets.iter().fold(Choice::from(0), |fits, hash| fits | presented.is_of(hash));
         if !bool::from(secret_fits) {
             return Err(TokenRefusal::Secret);
         }
