@@ -8,6 +8,7 @@ mod request;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use subtle::Choice;
 use time::OffsetDateTime;
@@ -58,6 +59,8 @@ impl TokenEndpoint {
     pub const ID_DELAY_SECONDS_MAX: u32 = 10;
     /// The longest that an origin has to wait.
     pub const ORIGIN_DELAY_SECONDS_MAX: u32 = 300;
+    /// How long a request waits for its turn to hash before it is refused.
+    pub const WAIT_MAX: Duration = Duration::from_secs(5);
     /// The most ids, and the most origins, whose failures are remembered.
     pub const REMEMBERED_MAX: usize = 4096;
 
@@ -88,13 +91,10 @@ impl TokenEndpoint {
         peer: Option<CertificateFingerprint>,
         now: OffsetDateTime,
     ) -> TokenAnswer {
-        let (client, answer) = match self.serve(request, peer, now) {
-            Ok((client, issued, scopes)) => {
-                return TokenAnswer::granted(client, &issued, scopes);
-            }
-            Err(refused) => refused,
-        };
-        TokenAnswer::refused(client, answer)
+        match self.serve(request, peer, now) {
+            Ok((client, issued, scopes)) => TokenAnswer::granted(client, &issued, scopes),
+            Err((client, refusal)) => TokenAnswer::refused(client, refusal),
+        }
     }
 
     /// How many secrets were hashed since the start: work that whoever asks can cause.

@@ -138,7 +138,6 @@ fn signing_keys_are_exchanged_while_tokens_go_on() {
 
     let next = SigningKeys::generate(&setup.path("keys"), NOW + seconds(1)).unwrap();
     assert!(next > first);
-    // A key that others may read is none.
     setup.auth.reload().unwrap();
     let new = setup.token("acme-ivr", None);
     let key_of = |token: &str| crate::setup::part(token, 0)["kid"].clone();
