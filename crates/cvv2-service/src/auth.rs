@@ -86,7 +86,10 @@ impl Auth {
     ///
     /// [`AuthSetupError`] for settings and files that are not in order. A provider that does not
     /// answer is no error: see [`Authenticator::providers`].
-    pub fn open(settings: &AuthSettings, clock: impl Clock + 'static) -> Result<Self, AuthSetupError> {
+    pub fn open(
+        settings: &AuthSettings,
+        clock: impl Clock + 'static,
+    ) -> Result<Self, AuthSetupError> {
         settings.check()?;
         let clock: Arc<dyn Clock> = Arc::new(clock);
         let own = settings.own.as_ref().map(Own::open).transpose()?.map(Arc::new);

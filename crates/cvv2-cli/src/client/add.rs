@@ -41,7 +41,11 @@ fn client(args: &ClientAddArgs, secret: &ClientSecret) -> Result<Client, Failure
         id: Name::parse(&args.which.id).map_err(|e| Failure::BadInput(format!("--id: {e}")))?,
         scopes: scopes(&args.scopes)?,
         banks: args.banks.iter().map(|code| bank(code)).collect::<Result<_, _>>()?,
-        certificates: args.certificates.iter().map(|hex| certificate(hex)).collect::<Result<_, _>>()?,
+        certificates: args
+            .certificates
+            .iter()
+            .map(|hex| certificate(hex))
+            .collect::<Result<_, _>>()?,
         token_lifetime: lifetime.map(Duration::from_secs),
         disabled: false,
         // The last, as it takes a while.

@@ -15,10 +15,7 @@ pub(super) fn run(args: &SigningKeyArgs, print: Print) -> Result<Answer, Failure
     // It would not help to have made a key beside which another stops the service.
     SigningKeys::read(&args.folder).map_err(|e| Failure::signing_keys(&e))?;
     print.answer(
-        format_args!(
-            "made {}; a service that reloads signs with it from then on",
-            path.display()
-        ),
+        format_args!("made {}; a service that reloads signs with it from then on", path.display()),
         &json!({ "signing_key": path }),
     )?;
     Ok(Answer::Done)

@@ -86,9 +86,7 @@ impl Algorithm {
                 Self::Es384 => key.curve == EllipticCurve::P384,
                 _ => false,
             },
-            AlgorithmParameters::RSA(_) => {
-                !matches!(self, Self::EdDsa | Self::Es256 | Self::Es384)
-            }
+            AlgorithmParameters::RSA(_) => !matches!(self, Self::EdDsa | Self::Es256 | Self::Es384),
             _ => false,
         };
         let named = jwk.common.key_algorithm.map(jsonwebtoken::Algorithm::try_from);

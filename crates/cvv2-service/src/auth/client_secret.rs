@@ -222,12 +222,22 @@ mod tests {
 
     #[test]
     fn weaker_and_other_hashes_are_refused() {
-        let (salt, digest) = ("AAECAwQFBgcICQoLDA0ODw", "nk5xjIBXouPFIFucGBhzzlDa2vtYZchdjv9lR2r5E5M");
+        let (salt, digest) =
+            ("AAECAwQFBgcICQoLDA0ODw", "nk5xjIBXouPFIFucGBhzzlDa2vtYZchdjv9lR2r5E5M");
         for (text, error) in [
             (format!("$argon2i$v=19$m=19456,t=2,p=1${salt}${digest}"), SecretHashError::Parameters),
-            (format!("$argon2id$v=16$m=19456,t=2,p=1${salt}${digest}"), SecretHashError::Parameters),
-            (format!("$argon2id$v=19$m=19455,t=2,p=1${salt}${digest}"), SecretHashError::Parameters),
-            (format!("$argon2id$v=19$m=19456,t=1,p=1${salt}${digest}"), SecretHashError::Parameters),
+            (
+                format!("$argon2id$v=16$m=19456,t=2,p=1${salt}${digest}"),
+                SecretHashError::Parameters,
+            ),
+            (
+                format!("$argon2id$v=19$m=19455,t=2,p=1${salt}${digest}"),
+                SecretHashError::Parameters,
+            ),
+            (
+                format!("$argon2id$v=19$m=19456,t=1,p=1${salt}${digest}"),
+                SecretHashError::Parameters,
+            ),
             ("$2b$12$R9h/cIPz0gi.URNNX3kh2O".to_owned(), SecretHashError::Parameters),
             (format!("{PREFIX}{salt}${}", &digest[4..]), SecretHashError::NoHash),
             (format!("{PREFIX}{}${digest}", &salt[4..]), SecretHashError::NoHash),

@@ -147,7 +147,9 @@ impl Own {
             None if client.certificates.is_empty() => {}
             None => return Err(AuthError::NotBound),
             // One that was taken out of the file, or tokens of a time before the client had any.
-            Some(bound) if !client.certificates.is_empty() && !client.certificates.contains(&bound) => {
+            Some(bound)
+                if !client.certificates.is_empty() && !client.certificates.contains(&bound) =>
+            {
                 return Err(AuthError::Certificate);
             }
             Some(_) => {}

@@ -10,9 +10,9 @@ use time::OffsetDateTime;
 
 use super::algorithm::Algorithm;
 use super::error::AuthError;
-use super::jws::{Claims, Jws};
 use super::jwks_source::{JwksSource, JwksSourceError};
 use super::jwks_store::{JwksStatus, JwksStore};
+use super::jws::{Claims, Jws};
 use super::refresher::Refresher;
 use super::settings::{JwksSettings, ProviderSettings, ScopeName};
 use super::verified::{Bearer, Validity, token_id};
@@ -118,8 +118,7 @@ impl Provider {
             .filter(|algorithm| self.algorithms.contains(algorithm))
             .ok_or(AuthError::Algorithm)?;
         let (keys, epoch) = self.keys.current(now)?;
-        let verified =
-            keys.verify(algorithm, header.key_id.as_deref(), jws.message, jws.signature);
+        let verified = keys.verify(algorithm, header.key_id.as_deref(), jws.message, jws.signature);
         if verified == Err(AuthError::UnknownKey) {
             // Perhaps it has a new one.
             self.keys.want();
@@ -194,7 +193,8 @@ impl std::error::Error for ProviderError {}
 
 /// Whether a subject may stand in an audit record.
 fn is_name(subject: &str) -> bool {
-    (1..=SUBJECT_BYTES_MAX).contains(&subject.len()) && subject.bytes().all(|b| b.is_ascii_graphic())
+    (1..=SUBJECT_BYTES_MAX).contains(&subject.len())
+        && subject.bytes().all(|b| b.is_ascii_graphic())
 }
 
 const SUBJECT_BYTES_MAX: usize = 128;

@@ -72,7 +72,10 @@ mod tests {
     #[test]
     fn pauses_double_and_never_get_longer_than_the_usual_one() {
         let pauses = |failures| pause(failures, Duration::from_secs(300)).as_secs();
-        assert_eq!([0, 1, 2, 3, 6, 7, 8, u32::MAX].map(pauses), [300, 5, 10, 20, 160, 300, 300, 300]);
+        assert_eq!(
+            [0, 1, 2, 3, 6, 7, 8, u32::MAX].map(pauses),
+            [300, 5, 10, 20, 160, 300, 300, 300]
+        );
         assert_eq!(pause(9, Duration::from_secs(60)).as_secs(), 60);
     }
 }

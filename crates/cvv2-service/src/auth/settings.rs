@@ -187,7 +187,10 @@ impl AuthSettings {
             }
             let before = &self.provider[..index];
             let own = self.own.as_ref().map(|own| &own.issuer);
-            if own.into_iter().chain(before.iter().map(|it| &it.issuer)).any(|it| *it == provider.issuer)
+            if own
+                .into_iter()
+                .chain(before.iter().map(|it| &it.issuer))
+                .any(|it| *it == provider.issuer)
             {
                 return wrong("issuer", "differ from every other issuer");
             }
@@ -270,7 +273,9 @@ impl ProviderSettings {
             JwksSettings::Url { url, .. } if !url.starts_with("https://") || !is_name(url) => {
                 Err(("jwks.url", "be an https: address of at most 256 characters"))
             }
-            JwksSettings::Url { refresh_seconds, .. } if !(60..=86_400).contains(refresh_seconds) => {
+            JwksSettings::Url { refresh_seconds, .. }
+                if !(60..=86_400).contains(refresh_seconds) =>
+            {
                 Err(("jwks.refresh_seconds", "be 60 to 86400"))
             }
             JwksSettings::Url { refresh_seconds, stale_seconds, .. }

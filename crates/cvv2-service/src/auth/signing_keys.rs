@@ -48,7 +48,8 @@ impl SigningKeys {
     /// [`SigningKeysError`] for a file that is no such key or that others may open, for a key that is
     /// there twice, and if there is none.
     pub fn read(folder: &Path) -> Result<Self, SigningKeysError> {
-        let mut files = pem_files(folder).map_err(|e| SigningKeysError::Folder(folder.to_owned(), e))?;
+        let mut files =
+            pem_files(folder).map_err(|e| SigningKeysError::Folder(folder.to_owned(), e))?;
         files.sort();
         if files.len() > Self::MAX {
             return Err(SigningKeysError::TooMany(folder.to_owned()));
@@ -57,7 +58,8 @@ impl SigningKeys {
         let mut newest = None;
         for file in files {
             let text = secret_file::read(&file).map_err(SigningKeysError::File)?;
-            let (key, jwk) = read_pem(text.as_str()).ok_or(SigningKeysError::NoKey(file.clone()))?;
+            let (key, jwk) =
+                read_pem(text.as_str()).ok_or(SigningKeysError::NoKey(file.clone()))?;
             let id = jwk.common.key_id.clone().unwrap_or_default();
             if public.iter().any(|other| other.common.key_id.as_ref() == Some(&id)) {
                 return Err(SigningKeysError::Twice(file));
@@ -192,3 +194,35 @@ const PEM_END: &str = "-----END PRIVATE KEY-----";
 const DER_PREFIX: [u8; 16] =
     [0x30, 0x2E, 2, 1, 0, 0x30, 5, 6, 3, 0x2B, 0x65, 0x70, 4, 0x22, 4, 0x20];
 const DER_LEN: usize = DER_PREFIX.len() + 32;
+
+#[cfg(test)]
+mod tests {
+    use base64ct::Base64UrlUnpadded;
+
+    use super::*;
+
+    /// RFC 8037, A.1, A.3 and A.4: a key, its thumbprint, and what it signs.
+    #[test]
+    fn the_published_key_has_the_published_name_and_signature() {
+        let seed = Base64UrlUnpadded::decode_vec("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A");
+        let der = [&DER_PREFIX[..], &seed.unwrap()].concat();
+        let pem = format!("{PEM_BEGIN}\r\n{}\r\n{PEM_END}\n", Base64::encode_string(&der));
+        let (key, jwk) = read_pem(&pem).unwrap();
+        let thumbprint = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+        assert_eq!(jwk.common.key_id.as_deref(), Some(thumbprint));
+        let message = b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+        let signature = jsonwebtoken::crypto::sign(message, &key, Algorithm::EdDSA).unwrap();
+        assert_eq!(
+            signature,
+            "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
+        );
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        SigningKeys::generate(folder.path(), OffsetDateTime::UNIX_EPOCH).unwrap();
+        let keys = SigningKeys::read(folder.path()).unwrap();
+        assert_eq!(format!("{keys:?}"), "SigningKeys([1 redacted])");
+    }
+}

@@ -8,6 +8,7 @@ mod request;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use subtle::Choice;
 use time::OffsetDateTime;
@@ -15,8 +16,8 @@ use time::OffsetDateTime;
 pub use self::answer::{TokenAnswer, TokenOutcome, TokenRefusal};
 use self::backoff::{Attempt, Backoff};
 use self::gate::Gate;
-pub use self::request::TokenRequest;
 use self::request::Grant;
+pub use self::request::TokenRequest;
 use super::client_secret::{GeneratorError, Presented, Salt};
 use super::clients::Client;
 use crate::certificate_fingerprint::CertificateFingerprint;
@@ -58,6 +59,8 @@ impl TokenEndpoint {
     pub const ID_DELAY_SECONDS_MAX: u32 = 10;
     /// The longest that an origin has to wait.
     pub const ORIGIN_DELAY_SECONDS_MAX: u32 = 300;
+    /// How long a request waits for its turn to hash before it is refused.
+    pub const WAIT_MAX: Duration = Duration::from_secs(5);
     /// The most ids, and the most origins, whose failures are remembered.
     pub const REMEMBERED_MAX: usize = 4096;
 
@@ -88,13 +91,10 @@ impl TokenEndpoint {
         peer: Option<CertificateFingerprint>,
         now: OffsetDateTime,
     ) -> TokenAnswer {
-        let (client, answer) = match self.serve(request, peer, now) {
-            Ok((client, issued, scopes)) => {
-                return TokenAnswer::granted(client, &issued, scopes);
-            }
-            Err(refused) => refused,
-        };
-        TokenAnswer::refused(client, answer)
+        match self.serve(request, peer, now) {
+            Ok((client, issued, scopes)) => TokenAnswer::granted(client, &issued, scopes),
+            Err((client, refusal)) => TokenAnswer::refused(client, refusal),
+        }
     }
 
     /// How many secrets were hashed since the start: work that whoever asks can cause.
@@ -156,9 +156,8 @@ impl TokenEndpoint {
         let presented = Presented::hash(grant.client_secret.as_bytes(), salt);
         self.hashes.fetch_add(1, Ordering::Relaxed);
         let client = client.ok_or(TokenRefusal::UnknownClient)?;
-        let secret_fits = client.secrets.iter().fold(Choice::from(0), |fits, hash| {
-            fits | presented.is_of(hash)
-        });
+        let secret_fits =
+            client.secrets.iter().fold(Choice::from(0), |fits, hash| fits | presented.is_of(hash));
         if !bool::from(secret_fits) {
             return Err(TokenRefusal::Secret);
         }

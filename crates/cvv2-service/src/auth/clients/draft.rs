@@ -8,9 +8,9 @@ use std::path::Path;
 
 use cvv2_keyring::file::{self, LockedFile};
 
+use super::Client;
 use super::error::ClientsError;
 use super::text::{self, Placed};
-use super::Client;
 use crate::auth::client_secret::SecretHash;
 
 /// A change of a file of clients: begun with [`open`](Self::open), made in memory, and done with

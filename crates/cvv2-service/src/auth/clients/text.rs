@@ -143,7 +143,8 @@ impl Entry {
             })
         })?;
         let lifetime = self.token_lifetime_seconds;
-        if let Some(wrong) = lifetime.as_ref().filter(|it| !LIFETIME_SECONDS.contains(it.get_ref())) {
+        if let Some(wrong) = lifetime.as_ref().filter(|it| !LIFETIME_SECONDS.contains(it.get_ref()))
+        {
             return Err(at(wrong.span(), ClientsCause::Lifetime));
         }
         let client = Client {

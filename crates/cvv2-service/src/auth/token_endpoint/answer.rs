@@ -70,9 +70,11 @@ impl TokenRefusal {
     #[must_use]
     pub const fn error(self) -> (u16, &'static str, &'static str) {
         match self {
-            Self::UnknownClient | Self::Secret | Self::Certificate | Self::Disabled => {
-                (401, "invalid_client", "the client is not known by this id, secret and certificate")
-            }
+            Self::UnknownClient | Self::Secret | Self::Certificate | Self::Disabled => (
+                401,
+                "invalid_client",
+                "the client is not known by this id, secret and certificate",
+            ),
             Self::Malformed => (
                 400,
                 "invalid_request",

@@ -151,7 +151,9 @@ mod tests {
     #[test]
     fn an_origin_is_an_address_or_a_network() {
         let key = |text: &str| {
-            Attempt { id: "", origin: Some(text.parse().unwrap()), now: START }.origin_key().unwrap()
+            Attempt { id: "", origin: Some(text.parse().unwrap()), now: START }
+                .origin_key()
+                .unwrap()
         };
         assert!(key("2001:db8::1") == key("2001:db8::ffff:2"));
         assert!(key("2001:db8::1") != key("2001:db8:0:1::1"));

@@ -1,7 +1,7 @@
 //! How many may hash at once, and how many may wait for it.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::auth::TokenEndpoint;
 
@@ -61,11 +61,6 @@ impl Drop for Turn<'_> {
         self.0.counts().inside -= 1;
         self.0.left.notify_one();
     }
-}
-
-impl TokenEndpoint {
-    /// How long a request waits for its turn before it is refused.
-    pub const WAIT_MAX: Duration = Duration::from_secs(5);
 }
 
 #[cfg(test)]

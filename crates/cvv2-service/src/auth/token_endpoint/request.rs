@@ -217,17 +217,37 @@ mod tests {
         let basic = |text: &str| format!("Basic {}", Base64::encode_string(text.as_bytes()));
         let id_and_secret = basic("acme-ivr:s%2B+%C3%A9");
         for (content_type, authorization, body) in [
-            (FORM, None, "grant_type=client_credentials&client_id=acme-ivr&client_secret=s%2B+%C3%A9"),
-            (FORM, None, "client_secret=s%2b%20%c3%a9&x=1&client_id=acme%2Divr&scope=&grant_type=client_credentials&"),
-            ("Application/X-WWW-Form-Urlencoded; charset=utf-8", Some(&*id_and_secret), "grant_type=client_credentials"),
+            (
+                FORM,
+                None,
+                "grant_type=client_credentials&client_id=acme-ivr&client_secret=s%2B+%C3%A9",
+            ),
+            (
+                FORM,
+                None,
+                "client_secret=s%2b%20%c3%a9&x=1&client_id=acme%2Divr&scope=&grant_type=client_credentials&",
+            ),
+            (
+                "Application/X-WWW-Form-Urlencoded; charset=utf-8",
+                Some(&*id_and_secret),
+                "grant_type=client_credentials",
+            ),
             (FORM, Some(&*id_and_secret), "grant_type=client_credentials&client_id=acme-ivr"),
             (JSON, Some(&*id_and_secret), r#"{"grant_type":"client_credentials"}"#),
-            (JSON, None, r#"{"grant_type":"client_credentials","client_id":"acme-ivr","client_secret":"s+ é","scope":null,"x":[1]}"#),
+            (
+                JSON,
+                None,
+                r#"{"grant_type":"client_credentials","client_id":"acme-ivr","client_secret":"s+ é","scope":null,"x":[1]}"#,
+            ),
         ] {
             let (id, secret, scope) = parse(content_type, authorization, body).unwrap();
             assert_eq!((&*id, &*secret, scope), ("acme-ivr", "s+ é", None), "{body}");
         }
-        let scope = parse(JSON, Some(&id_and_secret), r#"{"grant_type":"client_credentials","scope":"a b"}"#);
+        let scope = parse(
+            JSON,
+            Some(&id_and_secret),
+            r#"{"grant_type":"client_credentials","scope":"a b"}"#,
+        );
         assert_eq!(scope.unwrap().2.as_deref(), Some("a b"));
     }
 
@@ -256,9 +276,21 @@ mod tests {
             (FORM, Some("Basic"), whole),
             (FORM, Some("Basic YQ=="), "grant_type=client_credentials"),
             (FORM, Some("Basic !"), "grant_type=client_credentials"),
-            (JSON, None, r#"{"grant_type":"client_credentials","client_id":"a","client_id":"a","client_secret":"b"}"#),
-            (JSON, None, r#"{"grant_type":"client_credentials","client_id":1,"client_secret":"b"}"#),
-            (JSON, None, r#"{"grant_type":"client_credentials","client_id":"\u0061","client_secret":"b"}"#),
+            (
+                JSON,
+                None,
+                r#"{"grant_type":"client_credentials","client_id":"a","client_id":"a","client_secret":"b"}"#,
+            ),
+            (
+                JSON,
+                None,
+                r#"{"grant_type":"client_credentials","client_id":1,"client_secret":"b"}"#,
+            ),
+            (
+                JSON,
+                None,
+                r#"{"grant_type":"client_credentials","client_id":"\u0061","client_secret":"b"}"#,
+            ),
             (JSON, None, "[]"),
         ] {
             let refused = parse(content_type, authorization, body);
