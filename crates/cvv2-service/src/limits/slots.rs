@@ -35,7 +35,11 @@ impl Slots {
 
     /// How much is counted at this time.
     pub(super) fn total(&self, now: Moment) -> u32 {
-        let oldest = (now.millis() / self.slot).saturating_sub(SLOTS);
+        let present = now.millis() / self.slot;
+        if present <= self.latest {
+            return self.total;
+        }
+        let oldest = present.saturating_sub(SLOTS);
         let left = self.filled().take_while(|(number, _)| *number < oldest);
         self.total - left.map(|(_, count)| count).sum::<u32>()
     }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
 /// Limits that can be closed and opened again.
-pub(crate) trait Home {
+pub(crate) trait Home: Sync {
     fn open(&self, policy: LimitPolicy) -> Limits;
 }
 
