@@ -117,6 +117,27 @@ impl Limits {
         Ok(Self::over(EmbeddedStore::open(directory.as_ref(), policy)?))
     }
 
+    /// Limits in the tables of a schema, for all replicas that share the database. Where there are no
+    /// tables they are made.
+    ///
+    /// A charge is a transaction, durable when it returns: it blocks, so in an async runtime it
+    /// belongs on a thread for blocking tasks, as a [`Verification`] does that is settled or
+    /// dropped. Tickets are done at once. Replicas have the same policy, and clocks that agree: a
+    /// window is shorter by as much as one is ahead of another. `card_charges_max` and
+    /// `journal_bytes_min` are of no meaning here.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`]: the policy is out of range, or the database failed.
+    #[cfg(feature = "postgres")]
+    pub fn postgres(
+        config: &::postgres::Config,
+        schema: &str,
+        policy: LimitPolicy,
+    ) -> Result<Self, LimitError> {
+        Ok(Self::over(postgres::PostgresStore::open(config, schema, policy)?))
+    }
+
     fn over(store: impl LimitStore + 'static) -> Self {
         Self { store: Arc::new(store), refused: Arc::default() }
     }

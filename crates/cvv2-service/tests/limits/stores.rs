@@ -34,6 +34,8 @@ impl Home for Embedded {
 /// Runs `test` on a new home of each kind.
 pub(crate) fn on_every_store(test: impl Fn(&dyn Home)) {
     test(&Embedded::new());
+    #[cfg(all(feature = "postgres", has_postgres))]
+    test(&crate::postgres_server::Server::shared().home());
 }
 
 /// A time, in seconds from some day on.
