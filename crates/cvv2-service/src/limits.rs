@@ -106,8 +106,8 @@ struct Refused {
 impl Limits {
     /// Limits in a directory of their own, for one process. Where there is no directory it is made.
     ///
-    /// Charges and looks are in memory: they take about a microsecond and do not block. One thread
-    /// writes the journal; it ends with the last clone.
+    /// Charges and looks are in memory, under one lock: about a microsecond, and never for the disk.
+    /// One thread writes the journal; it ends with the last clone.
     ///
     /// # Errors
     ///

@@ -6,8 +6,8 @@ use super::moment::{Moment, Span};
 /// Slots of a window.
 const SLOTS: u64 = 60;
 
-/// The slots that are counted: the window's and the one that is being filled.
-const COUNTED: usize = SLOTS as usize + 1;
+/// The slots that are counted: the window's [`SLOTS`] and the one that is being filled.
+const COUNTED: usize = 61;
 
 /// How much happened in the last window, in 60 slots and the present one.
 ///

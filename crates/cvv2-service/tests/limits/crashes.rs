@@ -106,7 +106,7 @@ fn kill_after(home: &Embedded, first: u64, patience: Duration, done: &mut BTreeS
             let _ = tell.send(step);
         }
     });
-    done.extend(told.recv_timeout(Duration::from_secs(60)));
+    done.extend(told.recv_timeout(Duration::from_mins(1)));
     thread::sleep(patience);
     child.kill().unwrap();
     child.wait().unwrap();
@@ -153,7 +153,7 @@ fn a_failing_disk_is_an_error_and_what_was_acknowledged_stays() {
         let lines = String::from_utf8(output.stdout).unwrap();
         let words: Vec<_> = lines.lines().filter_map(said).collect();
         let done: BTreeSet<u64> = words.iter().filter_map(|word| word.parse().ok()).collect();
-        let has_noticed = done.len() < SOME as usize;
+        let has_noticed = (done.len() as u64) < SOME;
         noticed += usize::from(has_noticed);
         healed += usize::from(words.contains(&"healed"));
         let limits = home.open(policy());
@@ -214,7 +214,7 @@ pub(crate) fn do_some(task: &Task) {
             Err(_) => break,
         }
     }
-    let has_failed = done.len() < SOME as usize;
+    let has_failed = (done.len() as u64) < SOME;
     let mut has_healed = false;
     if has_failed && heals {
         let patience = Instant::now() + Duration::from_secs(20);

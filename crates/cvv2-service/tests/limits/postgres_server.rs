@@ -128,6 +128,10 @@ impl Home for Tables {
     fn open(&self, policy: LimitPolicy) -> Limits {
         Limits::postgres(&self.config, &self.schema, policy).unwrap()
     }
+
+    fn dearness(&self) -> u64 {
+        10
+    }
 }
 
 /// A command in the server's directory, as a user that the server accepts to be: not root.
@@ -162,6 +166,6 @@ fn program(name: &str) -> String {
 }
 
 fn run(command: &mut Command) {
-    let status = command.stdin(Stdio::null()).status().unwrap();
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
     assert!(status.success(), "{command:?}: {status}");
 }

@@ -10,6 +10,11 @@ use time::{Duration, OffsetDateTime};
 /// Limits that can be closed and opened again.
 pub(crate) trait Home: Sync {
     fn open(&self, policy: LimitPolicy) -> Limits;
+
+    /// Of a test that repeats itself, one in how many times has to do here.
+    fn dearness(&self) -> u64 {
+        1
+    }
 }
 
 /// Limits in a directory.

@@ -184,7 +184,7 @@ fn batch_sum(file: u64, len: [u8; 4], ordinal: [u8; 8], payload: &[u8]) -> [u8; 
 /// The first bytes of SHA-256. It is no proof against whoever may write the file: who may, may take
 /// it away as well.
 fn sum(parts: &[&[u8]]) -> [u8; SUM_LEN] {
-    let hash = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
+    let hash = parts.iter().fold(Sha256::new(), Digest::chain_update).finalize();
     *hash.first_chunk().expect("a hash has 32 bytes")
 }
 

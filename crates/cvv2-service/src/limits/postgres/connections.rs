@@ -31,17 +31,19 @@ impl Connections {
         let failed = |error: postgres::Error| DatabaseError::from(&error);
         let mut client = match self.idle() {
             Some(client) => client,
-            None => {
-                let mut client = self.config.connect(NoTls).map_err(failed)?;
-                client.batch_execute(SETTINGS).map_err(failed)?;
-                client
-            }
+            None => self.connect().map_err(failed)?,
         };
         let result = task(&mut client).map_err(failed);
         if !client.is_closed() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
         }
         result
+    }
+
+    fn connect(&self) -> Result<Client, postgres::Error> {
+        let mut client = self.config.connect(NoTls)?;
+        client.batch_execute(SETTINGS)?;
+        Ok(client)
     }
 
     fn idle(&self) -> Option<Client> {
