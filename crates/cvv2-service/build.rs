@@ -3,26 +3,38 @@
 //! Where `CVV2_REQUIRE_TOOLS` is set, as in CI, such a test runs and fails instead.
 
 use std::env;
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
-
-/// Commands that succeed where a program can be used, and the `cfg` that says so.
-const PROGRAMS: [(&[&str], &str); 3] = [
-    // Debian keeps the servers of each version apart, outside of PATH.
-    (&["sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb"], "has_postgres"),
-    (&["strace", "-V"], "has_strace"),
-    (&["unshare", "-Urm", "true"], "has_unshare"),
-];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=CVV2_REQUIRE_TOOLS");
-    let required = env::var_os("CVV2_REQUIRE_TOOLS").is_some();
-    for (command, cfg) in PROGRAMS {
-        println!("cargo::rustc-check-cfg=cfg({cfg})");
-        let ran = Command::new(command[0]).args(&command[1..]).output();
-        if required || ran.is_ok_and(|output| output.status.success()) {
-            println!("cargo::rustc-cfg={cfg}");
-        }
+    say_whether("has_strace", runs(&["strace", "-V"]));
+    // There may be the program, and no leave to use it.
+    say_whether("has_unshare", runs(&["unshare", "-Urm", "true"]));
+
+    // Debian keeps each version of the server in a folder of its own, outside the path.
+    let path = env::var_os("PATH").unwrap_or_default();
+    let debian = (15..=30).rev().map(|version| format!("/usr/lib/postgresql/{version}/bin").into());
+    let mut folders = debian.chain(env::split_paths(&path));
+    let folder = folders.find(|folder: &PathBuf| folder.join("initdb").is_file());
+    let folder = folder.and_then(|folder| fs::canonicalize(folder).ok());
+    say_whether("has_postgres", folder.is_some());
+    let folder = folder.unwrap_or_default();
+    println!("cargo::rustc-env=CVV2_POSTGRES_PROGRAMS={}", folder.display());
+}
+
+fn runs(command: &[&str]) -> bool {
+    let ran = Command::new(command[0]).args(&command[1..]).output();
+    ran.is_ok_and(|output| output.status.success())
+}
+
+/// Sets `cfg` where a program is there, or has to be.
+fn say_whether(cfg: &str, is_there: bool) {
+    println!("cargo::rustc-check-cfg=cfg({cfg})");
+    if is_there || env::var_os("CVV2_REQUIRE_TOOLS").is_some() {
+        println!("cargo::rustc-cfg={cfg}");
     }
 }

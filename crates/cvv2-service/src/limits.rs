@@ -106,8 +106,8 @@ struct Refused {
 impl Limits {
     /// Limits in a directory of their own, for one process. Where there is no directory it is made.
     ///
-    /// Charges and looks are in memory: they take about a microsecond and do not block. One thread
-    /// writes the journal; it ends with the last clone.
+    /// Charges and looks are in memory, under one lock: about a microsecond, and never for the disk.
+    /// One thread writes the journal; it ends with the last clone.
     ///
     /// # Errors
     ///
@@ -115,6 +115,27 @@ impl Limits {
     /// read it, the journal is damaged, or the disk failed.
     pub fn open(directory: impl AsRef<Path>, policy: LimitPolicy) -> Result<Self, LimitError> {
         Ok(Self::over(EmbeddedStore::open(directory.as_ref(), policy)?))
+    }
+
+    /// Limits in the tables of a schema, for all replicas that share the database. Where there are no
+    /// tables they are made.
+    ///
+    /// A charge is a transaction, durable when it returns: it blocks, so in an async runtime it
+    /// belongs on a thread for blocking tasks, as a [`Verification`] does that is settled or
+    /// dropped. Tickets are done at once. Replicas have the same policy, and clocks that agree: a
+    /// window is shorter by as much as one is ahead of another. `card_charges_max` and
+    /// `journal_bytes_min` are of no meaning here.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`]: the policy is out of range, or the database failed.
+    #[cfg(feature = "postgres")]
+    pub fn postgres(
+        config: &::postgres::Config,
+        schema: &str,
+        policy: LimitPolicy,
+    ) -> Result<Self, LimitError> {
+        Ok(Self::over(postgres::PostgresStore::open(config, schema, policy)?))
     }
 
     fn over(store: impl LimitStore + 'static) -> Self {

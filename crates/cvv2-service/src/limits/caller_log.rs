@@ -43,7 +43,10 @@ impl CallerLog {
         let reached =
             self.usages(policy, now).into_iter().filter_map(|u| Some((u.room_at?, u.limit))).max();
         if let Some((room_at, limit)) = reached {
-            return Err(Refusal { limit, retry_after_seconds: room_at.since(now).seconds().max(1) });
+            return Err(Refusal {
+                limit,
+                retry_after_seconds: room_at.since(now).seconds().max(1),
+            });
         }
         self.requested(now);
         Ok(())
@@ -223,9 +226,8 @@ mod tests {
         let mut bytes = Vec::new();
         log.write(&mut bytes);
         let read = CallerLog::read(&mut Reader::new(&bytes), &policy()).unwrap();
-        let uses = |log: CallerLog| {
-            log.usages(&policy(), at(75)).map(|usage| (usage.used, usage.room_at))
-        };
+        let uses =
+            |log: CallerLog| log.usages(&policy(), at(75)).map(|usage| (usage.used, usage.room_at));
         assert_eq!(uses(read), uses(log.clone()));
         for len in 0..bytes.len() {
             assert!(CallerLog::read(&mut Reader::new(&bytes[..len]), &policy()).is_err());

@@ -80,7 +80,10 @@ impl CardLog {
             usage.room_at.map(|room_at| (room_at, usage.limit))
         });
         if let Some((room_at, limit)) = reached.max() {
-            return Err(Refusal { limit, retry_after_seconds: room_at.since(now).seconds().max(1) });
+            return Err(Refusal {
+                limit,
+                retry_after_seconds: room_at.since(now).seconds().max(1),
+            });
         }
         self.push(at, caller, kind);
         Ok(at)
@@ -159,13 +162,7 @@ impl CardLog {
         Ok(log)
     }
 
-    fn usage(
-        &self,
-        policy: &LimitPolicy,
-        limit: Limit,
-        caller: CallerId,
-        at: Moment,
-    ) -> CardUsage {
+    fn usage(&self, policy: &LimitPolicy, limit: Limit, caller: CallerId, at: Moment) -> CardUsage {
         let is_soft = limit == Limit::CardWrongSoft;
         let (max, window) = match limit {
             Limit::CardGenerates => (policy.card_generates_per_day, Span::DAY),
@@ -227,7 +224,12 @@ mod tests {
         }
 
         /// Charges, and tells which limit was reached and for how many seconds.
-        fn charge(&mut self, kind: EventKind, caller: CallerId, at: u64) -> Result<(), (Limit, u64)> {
+        fn charge(
+            &mut self,
+            kind: EventKind,
+            caller: CallerId,
+            at: u64,
+        ) -> Result<(), (Limit, u64)> {
             self.0
                 .charge(&policy(), kind, caller, Moment::from_millis(at))
                 .map(|_| ())
@@ -290,7 +292,10 @@ mod tests {
         for at in [DAY, DAY - 5, 0] {
             assert_eq!(card.charge(EventKind::Generate, ONE, at), Ok(()));
         }
-        assert_eq!(card.charge(EventKind::Generate, ONE, 2 * DAY - 1), Err((Limit::CardGenerates, 1)));
+        assert_eq!(
+            card.charge(EventKind::Generate, ONE, 2 * DAY - 1),
+            Err((Limit::CardGenerates, 1))
+        );
         assert_eq!(card.charge(EventKind::Generate, ONE, 2 * DAY), Ok(()));
         assert_eq!(card.0.len(), 1);
     }

@@ -198,7 +198,10 @@ mod tests {
         progress.reach(2);
         let woken = || counts.each_ref().map(|count| count.0.load(Ordering::Relaxed));
         assert_eq!(woken(), [1, 1, 0]);
-        assert_eq!((poll(0), poll(1), poll(2)), (Poll::Ready(true), Poll::Ready(true), Poll::Pending));
+        assert_eq!(
+            (poll(0), poll(1), poll(2)),
+            (Poll::Ready(true), Poll::Ready(true), Poll::Pending)
+        );
         progress.fail(io::Error::other("injected").into());
         assert_eq!((woken(), poll(2)), ([1, 1, 1], Poll::Ready(false)));
         // What is there is there, and what failed is there when the journal was written anew.

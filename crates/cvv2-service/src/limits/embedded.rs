@@ -78,9 +78,8 @@ impl EmbeddedStore {
         let (core, progress) = (Mutex::new(core), Arc::new(Progress::default()));
         let shared = Arc::new(Shared { core, work: Condvar::new(), progress });
         let writer = Writer { shared: Arc::clone(&shared), journal, next_piece: None };
-        let writer = thread::Builder::new()
-            .name("cvv2-limits".to_owned())
-            .spawn(move || writer.run())?;
+        let writer =
+            thread::Builder::new().name("cvv2-limits".to_owned()).spawn(move || writer.run())?;
         Ok(Self { shared, writer: Some(writer) })
     }
 
@@ -151,9 +150,9 @@ impl LimitStore for EmbeddedStore {
     }
 
     fn list_cards(&self, filter: &ListFilter, now: Moment) -> Result<Vec<CardLimits>, LimitError> {
-        // The keys first, then one after the other: nobody waits for the whole list.
-        let cards: Vec<_> = self.look(|state| state.cards().collect());
-        let rows = cards.into_iter().filter_map(|card| self.show_card(card, now).ok()?);
+        // One shard after the other, and one card: nobody waits for the whole list.
+        let cards = (0..State::SHARDS).flat_map(|shard| self.look(|state| state.cards(shard)));
+        let rows = cards.filter_map(|card| self.show_card(card, now).ok()?);
         Ok(filter.rows(rows, |row| &row.usage))
     }
 

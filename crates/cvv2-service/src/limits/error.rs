@@ -89,11 +89,9 @@ impl fmt::Display for LimitError {
             }
             Self::Io(error) => write!(f, "the journal of the limits: {error}"),
             Self::Policy(error) => error.fmt(f),
-            Self::Version { path, found } => write!(
-                f,
-                "{} has format {found}, which this version does not know",
-                path.display()
-            ),
+            Self::Version { path, found } => {
+                write!(f, "{} has format {found}, which this version does not know", path.display())
+            }
         }
     }
 }

@@ -75,12 +75,7 @@ impl LimitPolicy {
             ("card_requests_per_day", self.card_requests_per_day, 1, 1000),
             ("card_wrong_hard", self.card_wrong_hard, 1, 100),
             ("card_wrong_soft", self.card_wrong_soft, 1, self.card_wrong_hard),
-            (
-                "card_wrong_hard_window_hours",
-                self.card_wrong_hard_window_hours,
-                1,
-                hours_max,
-            ),
+            ("card_wrong_hard_window_hours", self.card_wrong_hard_window_hours, 1, hours_max),
             (
                 "card_wrong_soft_window_hours",
                 self.card_wrong_soft_window_hours,
@@ -181,12 +176,7 @@ mod tests {
             (|p| p.card_requests_per_day = 0, "card_requests_per_day", 1, 1000),
             (|p| p.card_wrong_hard = 101, "card_wrong_hard", 1, 100),
             (|p| p.card_wrong_soft = 11, "card_wrong_soft", 1, 10),
-            (
-                |p| p.card_wrong_soft_window_hours = 721,
-                "card_wrong_soft_window_hours",
-                1,
-                720,
-            ),
+            (|p| p.card_wrong_soft_window_hours = 721, "card_wrong_soft_window_hours", 1, 720),
             (|p| p.caller_wrong_percent = 101, "caller_wrong_percent", 1, 100),
         ] {
             assert_eq!(with(change), Err(PolicyError { setting, min, max }));

@@ -71,7 +71,8 @@ impl ListFilter {
     }
 }
 
-/// Counters for metrics. Those of refusals count from the start of the process.
+/// Counters for metrics. Those of refusals count from the start of the process; those of charges
+/// kept and of the journal are of limits in a directory, and 0 in a database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitCounters {

@@ -6,8 +6,8 @@ use super::moment::{Moment, Span};
 /// Slots of a window.
 const SLOTS: u64 = 60;
 
-/// The slots that are counted: the window's and the one that is being filled.
-const COUNTED: usize = SLOTS as usize + 1;
+/// The slots that are counted: the window's [`SLOTS`] and the one that is being filled.
+const COUNTED: usize = 61;
 
 /// How much happened in the last window, in 60 slots and the present one.
 ///
@@ -35,7 +35,11 @@ impl Slots {
 
     /// How much is counted at this time.
     pub(super) fn total(&self, now: Moment) -> u32 {
-        let oldest = (now.millis() / self.slot).saturating_sub(SLOTS);
+        let present = now.millis() / self.slot;
+        if present <= self.latest {
+            return self.total;
+        }
+        let oldest = present.saturating_sub(SLOTS);
         let left = self.filled().take_while(|(number, _)| *number < oldest);
         self.total - left.map(|(_, count)| count).sum::<u32>()
     }

@@ -3,6 +3,10 @@
 
 mod crashes;
 mod guessing;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "postgres")]
+mod postgres_server;
 mod processes;
 mod stores;
 mod suite;

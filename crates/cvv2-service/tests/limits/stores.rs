@@ -8,8 +8,13 @@ use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
 /// Limits that can be closed and opened again.
-pub(crate) trait Home {
+pub(crate) trait Home: Sync {
     fn open(&self, policy: LimitPolicy) -> Limits;
+
+    /// Of a test that repeats itself, one in how many times has to do here.
+    fn dearness(&self) -> u64 {
+        1
+    }
 }
 
 /// Limits in a directory.
@@ -34,6 +39,8 @@ impl Home for Embedded {
 /// Runs `test` on a new home of each kind.
 pub(crate) fn on_every_store(test: impl Fn(&dyn Home)) {
     test(&Embedded::new());
+    #[cfg(all(feature = "postgres", has_postgres))]
+    test(&crate::postgres_server::Server::shared().home());
 }
 
 /// A time, in seconds from some day on.

@@ -23,20 +23,18 @@ fn policy() -> LimitPolicy {
     }
 }
 
-/// A policy with one limit that can be reached.
-fn only(change: impl FnOnce(&mut LimitPolicy)) -> LimitPolicy {
-    let mut policy = LimitPolicy {
+/// Ten wrong ones, and of everything else more than any test asks for.
+fn unlimited_but_for_wrong_ones() -> LimitPolicy {
+    LimitPolicy {
         caller_requests_per_minute: 1_000_000,
         caller_not_found_per_hour: 1_000_000,
         caller_wrong_percent: 100,
         card_generates_per_day: 1000,
         card_requests_per_day: 1000,
-        card_wrong_soft: 100,
-        card_wrong_hard: 100,
+        card_wrong_soft: 10,
+        card_wrong_hard: 10,
         ..LimitPolicy::default()
-    };
-    change(&mut policy);
-    policy
+    }
 }
 
 fn verify(limits: &Limits, caller: &str, of: u64, second: i64, is_wrong: bool) -> Option<Limit> {
@@ -97,8 +95,9 @@ fn who_is_wrong_too_often_is_stopped_whatever_the_cards() {
         assert_eq!(verify(&limits, "ivr", 4, 0, true), None);
         assert_eq!(refused_by(limits.admit("ivr", at(0))), Some(Limit::CallerWrongPercent));
         // A verification that is not finished is not judged yet.
-        let unfinished: Vec<_> =
-            (10..20).map(|number| limits.charge_verify("app", card(number), at(0)).unwrap()).collect();
+        let unfinished: Vec<_> = (10..20)
+            .map(|number| limits.charge_verify("app", card(number), at(0)).unwrap())
+            .collect();
         limits.admit("app", at(0)).unwrap();
         drop(unfinished);
         assert_eq!(refused_by(limits.admit("app", at(0))), Some(Limit::CallerWrongPercent));
@@ -149,7 +148,7 @@ fn wrong_verifications_end_softly_for_one_and_hard_for_all() {
 #[test]
 fn threads_together_get_no_more_than_the_limit() {
     on_every_store(|home| {
-        let limits = home.open(only(|policy| policy.card_wrong_hard = 10));
+        let limits = home.open(unlimited_but_for_wrong_ones());
         let let_through = AtomicU32::new(0);
         thread::scope(|scope| {
             for thread in 0..8 {
@@ -290,15 +289,15 @@ fn a_policy_out_of_range_is_refused() {
     let home = Embedded::new();
     let policy = LimitPolicy { card_wrong_hard: 0, ..LimitPolicy::default() };
     let error = Limits::open(home.directory(), policy).unwrap_err();
-    let refused = PolicyError { setting: "card_wrong_hard", min: 1, max: 100 };
-    assert!(matches!(error, LimitError::Policy(error) if error == refused), "{error}");
+    assert!(matches!(error, LimitError::Policy(PolicyError { setting: "card_wrong_hard", .. })));
     assert!(!home.directory().exists());
 }
 
 #[test]
 fn a_full_store_refuses_cards_until_events_have_left_their_windows() {
     let home = Embedded::new();
-    let limits = home.open(LimitPolicy { card_charges_max: 1000, ..only(|_| ()) });
+    let limits =
+        home.open(LimitPolicy { card_charges_max: 1000, ..unlimited_but_for_wrong_ones() });
     (0..1000).for_each(|number| assert_eq!(generate(&limits, "ivr", number, 0), None));
     let is_full = |second| match limits.charge_generate("ivr", card(5000), at(second)) {
         Ok(()) => false,
@@ -310,12 +309,12 @@ fn a_full_store_refuses_cards_until_events_have_left_their_windows() {
     assert!(is_full(DAY - 1));
     // Whoever comes first when there is room to be made is still refused; soon there is some.
     assert!(is_full(DAY + 60));
-    let is_there = (0..1000).any(|_| {
+    let is_empty = (0..3000).any(|_| {
         thread::sleep(std::time::Duration::from_millis(10));
-        !is_full(DAY + 60)
+        limits.counters().card_charges == 0
     });
-    assert!(is_there);
-    assert_eq!(limits.counters().card_charges, 1);
+    assert!(is_empty, "{:?}", limits.counters());
+    assert!(!is_full(DAY + 60));
 }
 
 #[test]

@@ -42,14 +42,16 @@ struct Twin(Vec<(usize, What, i64)>);
 impl Twin {
     /// How many there are in the last `window`, counted one by one.
     fn of_card(&self, now: i64, window: i64, counts: impl Fn(usize, What) -> bool) -> usize {
-        let is_in = |(who, what, then): &&(usize, What, i64)| counts(*who, *what) && now - then < window;
+        let is_in =
+            |(who, what, then): &&(usize, What, i64)| counts(*who, *what) && now - then < window;
         self.0.iter().filter(is_in).count()
     }
 
     /// How many there are in the last 60 slots and this one.
     fn of_caller(&self, now: i64, slot: i64, counts: impl Fn(usize, What) -> bool) -> usize {
-        let is_in =
-            |(who, what, then): &&(usize, What, i64)| counts(*who, *what) && now / slot - then / slot <= 60;
+        let is_in = |(who, what, then): &&(usize, What, i64)| {
+            counts(*who, *what) && now / slot - then / slot <= 60
+        };
         self.0.iter().filter(is_in).count()
     }
 
@@ -118,7 +120,10 @@ enum Step {
     Generate(usize, u64),
     Verify(usize, u64),
     /// Ends the verification that began first, or last.
-    Settle { first: bool, is_wrong: bool },
+    Settle {
+        first: bool,
+        is_wrong: bool,
+    },
     Reopen,
     Wait(i64),
 }

@@ -105,9 +105,8 @@ impl Drop for Directory {
 
 fn check_private(path: &Path) -> Result<(), LimitError> {
     let mode = fs::metadata(path)?.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 {
-        Ok(())
-    } else {
-        Err(LimitError::Exposed { path: path.to_owned(), mode })
+    if mode & 0o077 != 0 {
+        return Err(LimitError::Exposed { path: path.to_owned(), mode });
     }
+    Ok(())
 }

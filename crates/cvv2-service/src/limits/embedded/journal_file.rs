@@ -34,7 +34,11 @@ pub(super) struct JournalFile {
 
 impl JournalFile {
     /// Makes the file durably. It goes on where the file before it had `previous_len` bytes.
-    pub(super) fn create(directory: &Directory, number: u64, previous_len: u64) -> io::Result<Self> {
+    pub(super) fn create(
+        directory: &Directory,
+        number: u64,
+        previous_len: u64,
+    ) -> io::Result<Self> {
         let mut file = directory.create(number)?;
         let mut header = Vec::with_capacity(HEADER_LEN);
         header.extend_from_slice(MAGIC);
@@ -98,7 +102,8 @@ impl Found {
     ) -> Result<Option<Self>, LimitError> {
         let path = directory.journal(number);
         let mut bytes = std::fs::read(&path)?;
-        let damaged = |offset: usize| LimitError::Damaged { path: path.clone(), offset: offset as u64 };
+        let damaged =
+            |offset: usize| LimitError::Damaged { path: path.clone(), offset: offset as u64 };
         if let Some(len) = len {
             let len = usize::try_from(len).map_err(|_| damaged(bytes.len()))?;
             if bytes.len() < len {
@@ -156,7 +161,8 @@ fn batch_at(bytes: &[u8], at: usize, file: u64, ordinal: u64) -> Option<Range<us
     }
     let (from, len) = (at + FRAME_LEN, u32_at(frame, 0));
     let payload = from..from.checked_add(len as usize)?;
-    let expected = batch_sum(file, len.to_le_bytes(), ordinal.to_le_bytes(), bytes.get(payload.clone())?);
+    let expected =
+        batch_sum(file, len.to_le_bytes(), ordinal.to_le_bytes(), bytes.get(payload.clone())?);
     (frame[FRAME_LEN - SUM_LEN..] == expected).then_some(payload)
 }
 
@@ -178,7 +184,7 @@ fn batch_sum(file: u64, len: [u8; 4], ordinal: [u8; 8], payload: &[u8]) -> [u8; 
 /// The first bytes of SHA-256. It is no proof against whoever may write the file: who may, may take
 /// it away as well.
 fn sum(parts: &[&[u8]]) -> [u8; SUM_LEN] {
-    let hash = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
+    let hash = parts.iter().fold(Sha256::new(), Digest::chain_update).finalize();
     *hash.first_chunk().expect("a hash has 32 bytes")
 }
 

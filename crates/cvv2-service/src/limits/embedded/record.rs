@@ -11,19 +11,44 @@ use crate::limits::moment::Moment;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Record<'a> {
     /// A caller came for the first time.
-    Caller { id: CallerId, name: &'a str },
-    Admitted { id: CallerId, at: Moment },
-    NotFound { id: CallerId, at: Moment },
+    Caller {
+        id: CallerId,
+        name: &'a str,
+    },
+    Admitted {
+        id: CallerId,
+        at: Moment,
+    },
+    NotFound {
+        id: CallerId,
+        at: Moment,
+    },
     /// A card was charged: generated for, or verified and not known to be right.
-    Charged { id: CallerId, at: Moment, card: CardKey, kind: EventKind },
+    Charged {
+        id: CallerId,
+        at: Moment,
+        card: CardKey,
+        kind: EventKind,
+    },
     /// A verification has come to its end.
-    Settled { id: CallerId, at: Moment, card: CardKey, is_wrong: bool },
-    CardCleared { card: CardKey },
-    CallerCleared { id: CallerId },
+    Settled {
+        id: CallerId,
+        at: Moment,
+        card: CardKey,
+        is_wrong: bool,
+    },
+    CardCleared {
+        card: CardKey,
+    },
+    CallerCleared {
+        id: CallerId,
+    },
     /// From here on the callers are those that the piece lists.
     CallersPiece,
     /// From here on the cards of this shard are those that the piece lists.
-    CardsPiece { shard: u8 },
+    CardsPiece {
+        shard: u8,
+    },
     /// The pieces before this record, with what was written between them, are everything.
     Complete,
 }

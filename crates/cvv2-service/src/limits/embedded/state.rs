@@ -14,9 +14,6 @@ use crate::limits::policy::LimitPolicy;
 use crate::limits::refusal::Denied;
 use crate::limits::store::Reservation;
 
-/// Cards are in shards by the first byte of their key, a hash: each is written as one piece.
-const SHARDS: usize = 256;
-
 /// All callers and cards. Whatever changes it appends a record of the change to `out`, and whoever
 /// applies the records one after the other gets the same state.
 pub(super) struct State {
@@ -35,13 +32,16 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Cards are in shards by the first byte of their key, a hash: each is written as one piece.
+    pub(super) const SHARDS: usize = 256;
+
     pub(super) fn new(policy: LimitPolicy) -> Self {
         Self {
             policy,
             callers: BTreeMap::new(),
             ids: HashMap::new(),
             next_id: 0,
-            shards: (0..SHARDS).map(|_| HashMap::new()).collect(),
+            shards: (0..Self::SHARDS).map(|_| HashMap::new()).collect(),
             events: 0,
             latest: Moment::default(),
             wants_room: false,
@@ -156,8 +156,9 @@ impl State {
         Some(log.usages(&self.policy, now))
     }
 
-    pub(super) fn cards(&self) -> impl Iterator<Item = CardKey> {
-        self.shards.iter().flat_map(|shard| shard.keys().copied())
+    /// The cards of one shard of [`SHARDS`](Self::SHARDS).
+    pub(super) fn cards(&self, shard: usize) -> Vec<CardKey> {
+        self.shards[shard].keys().copied().collect()
     }
 
     pub(super) fn callers(&self) -> impl Iterator<Item = &str> {
@@ -169,7 +170,7 @@ impl State {
     }
 
     /// Pieces, of which all together are the whole state.
-    pub(super) const PIECES: usize = SHARDS + 1;
+    pub(super) const PIECES: usize = Self::SHARDS + 1;
 
     /// Writes one of the pieces as it is now, without what no limit needs any more; that is
     /// forgotten here too. The last one says that all are there.
@@ -254,12 +255,7 @@ impl State {
     }
 
     /// The number of a caller, a new one if need be.
-    fn id(
-        &mut self,
-        caller: &str,
-        now: Moment,
-        out: &mut Vec<u8>,
-    ) -> Result<CallerId, LimitError> {
+    fn id(&mut self, caller: &str, now: Moment, out: &mut Vec<u8>) -> Result<CallerId, LimitError> {
         if let Some(id) = self.ids.get(caller) {
             return Ok(*id);
         }

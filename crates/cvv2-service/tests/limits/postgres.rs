@@ -1,0 +1,108 @@
+//! What is of PostgreSQL alone: replicas, lost connections, and tables.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use cvv2_service::limits::{Denied, LimitError, LimitPolicy, Limits};
+
+use crate::postgres_server::Server;
+use crate::stores::{Home, at, card};
+
+fn policy() -> LimitPolicy {
+    LimitPolicy { caller_wrong_percent: 100, ..LimitPolicy::default() }
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
+fn replicas_that_start_and_charge_together_get_no_more_than_the_limit() {
+    let home = Server::shared().home();
+    let let_through = AtomicU32::new(0);
+    thread::scope(|scope| {
+        for replica in 0..6 {
+            let (home, let_through) = (&home, &let_through);
+            scope.spawn(move || {
+                let limits = home.open(policy());
+                for guess in 0..10 {
+                    let caller = format!("client {}", (replica + guess) % 10);
+                    match limits.charge_verify(&caller, card(1), at(0)) {
+                        Ok(verification) => {
+                            let_through.fetch_add(1, Ordering::Relaxed);
+                            verification.mismatched().unwrap();
+                        }
+                        Err(Denied::Refused(_)) => {}
+                        Err(Denied::Unavailable(error)) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(let_through.into_inner(), 10);
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
+fn what_was_charged_survives_the_server_and_nothing_passes_without_it() {
+    let server = Server::start("");
+    let home = server.home();
+    let limits = home.open(policy());
+    (0..3).for_each(|_| limits.charge_verify("ivr", card(1), at(0)).unwrap().mismatched().unwrap());
+    let unfinished = limits.charge_verify("app", card(1), at(0)).unwrap();
+    server.kill_and_start_again();
+    // The connection is lost: whoever charges first is told so, and nothing else.
+    let answers: Vec<_> = (0..3).map(|_| limits.charge_verify("ivr", card(1), at(1))).collect();
+    assert!(answers.iter().all(Result::is_err));
+    assert!(matches!(answers[2], Err(Denied::Refused(_))), "{answers:?}");
+    unfinished.matched().unwrap();
+    let usage = limits.show_card(card(1), at(1)).unwrap().unwrap().usage;
+    assert_eq!((usage[0].used, usage[2].used), (4, 3));
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
+fn rows_that_no_limit_needs_are_taken_away() {
+    let home = Server::shared().home();
+    let limits = home.open(policy());
+    let charge = |number, second| limits.charge_generate("ivr", card(number), at(second)).unwrap();
+    (0..500).for_each(|number| charge(number, 0));
+    (500..1000).for_each(|number| charge(number, 40 * 86_400));
+    let (mut client, schema) = home.client();
+    let count = format!("SELECT count(*) FROM {schema}.limit_cards");
+    assert_eq!(client.query_one(&count, &[]).unwrap().get::<_, i64>(0), 500);
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
+fn what_is_not_ours_is_refused() {
+    let home = Server::shared().home();
+    let limits = home.open(policy());
+    limits.charge_generate("ivr", card(1), at(0)).unwrap();
+    let (mut client, schema) = home.client();
+    client.execute(&format!("UPDATE {schema}.limit_cards SET log = '\\x0100'"), &[]).unwrap();
+    let Err(Denied::Unavailable(error)) = limits.charge_generate("ivr", card(1), at(0)) else {
+        panic!("a row that nobody wrote");
+    };
+    assert_eq!(
+        error.to_string(),
+        "the database of the limits: a row of limit_cards was not written by us"
+    );
+    client.execute(&format!("UPDATE {schema}.limit_format SET format = 2"), &[]).unwrap();
+    let error = home.try_open(schema, policy()).unwrap_err();
+    assert!(error.to_string().contains("have format 2"), "{error}");
+    for schema in ["", "a;b", "1a", "Aa", &"a".repeat(49)] {
+        let error = home.try_open(schema, policy()).unwrap_err();
+        assert!(matches!(error, LimitError::Database(_)), "{error}");
+    }
+    assert!(matches!(
+        home.try_open("x", LimitPolicy { callers_max: 0, ..policy() }),
+        Err(LimitError::Policy(_))
+    ));
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
+fn a_database_that_is_not_there_is_an_error() {
+    let mut config = postgres::Config::new();
+    config.host_path("/nowhere").user("cvv2");
+    let error = Limits::postgres(&config, "limits", policy()).unwrap_err();
+    assert_eq!(error.to_string(), "the database of the limits: the connection failed");
+}
