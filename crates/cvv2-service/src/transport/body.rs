@@ -109,10 +109,10 @@ mod tests {
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
-            match self.frames.pop() {
-                None => Poll::Ready(None),
-                Some(None) => Poll::Pending,
-                Some(Some(frame)) => Poll::Ready(Some(frame)),
+            match self.frames.pop_if(|frame| frame.is_some()) {
+                Some(frame) => Poll::Ready(frame),
+                None if self.frames.is_empty() => Poll::Ready(None),
+                None => Poll::Pending,
             }
         }
 
