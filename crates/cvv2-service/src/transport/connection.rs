@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::{http1, http2};
@@ -160,7 +161,7 @@ where
         loop {
             let step = poll_fn(|cx| {
                 if connection.as_mut().poll(cx).is_ready() {
-                    return std::task::Poll::Ready(Step::Ended);
+                    return Poll::Ready(Step::Ended);
                 }
                 // Whatever the connection has just done may have changed what is due.
                 let due = activity.due(&self.limits, Instant::now());
@@ -177,7 +178,7 @@ where
                 step = step => step,
             };
             match step {
-                Step::Ended => return 0,
+                Step::Ended | Step::Due(What::Leave) => return 0,
                 Step::Stage(Stage::Over) => return activity.requests(),
                 Step::Stage(next) => {
                     seen = next;
@@ -193,7 +194,6 @@ where
                     self.counters.add(event);
                     return 0;
                 }
-                Step::Due(What::Leave) => return 0,
                 Step::Due(What::Look) => (),
             }
         }

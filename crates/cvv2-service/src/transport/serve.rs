@@ -165,6 +165,14 @@ struct Admission {
     counters: Arc<TransportCounters>,
 }
 
+impl Admission {
+    fn new(permit: OwnedSemaphorePermit, place: Place, counters: &Arc<TransportCounters>) -> Self {
+        counters.add(TransportEvent::Accepted);
+        counters.connection_opened();
+        Self { _permit: permit, _place: place, counters: Arc::clone(counters) }
+    }
+}
+
 impl Drop for Admission {
     fn drop(&mut self) {
         self.counters.connection_closed();
@@ -178,22 +186,14 @@ impl Gate {
         let mut pause = PAUSE_MIN;
         loop {
             match socket.accept().await {
-                Ok((stream, address)) => match self.addresses.enter(address.ip()) {
-                    Some(place) => {
-                        self.counters.add(TransportEvent::Accepted);
-                        self.counters.connection_opened();
-                        let counters = Arc::clone(&self.counters);
-                        return (
-                            stream,
-                            address,
-                            Admission { _permit: permit, _place: place, counters },
-                        );
-                    }
-                    None => {
+                Ok((stream, address)) => {
+                    pause = PAUSE_MIN;
+                    let Some(place) = self.addresses.enter(address.ip()) else {
                         self.counters.add(TransportEvent::AddressFull);
-                        pause = PAUSE_MIN;
-                    }
-                },
+                        continue;
+                    };
+                    return (stream, address, Admission::new(permit, place, &self.counters));
+                }
                 // The client was faster to leave.
                 Err(error) if is_of_the_connection(&error) => (),
                 // No descriptors or no memory: whoever has them needs a moment to give them back.

@@ -1,6 +1,7 @@
 //! Limits of size and number at their seams.
 
 use cvv2_service::transport::{ConnectionLimits, TransportEvent};
+use http_body_util::Full;
 use tokio::net::TcpStream;
 
 use crate::client::{Client, Client2, GET};
@@ -64,7 +65,7 @@ async fn bytes_of_a_head_of_http2() {
         let mut client = Client2::tls(&server, &certificate).await;
         let request = hyper::Request::get("https://localhost/")
             .header("x", "v".repeat(bytes))
-            .body(Default::default())
+            .body(Full::default())
             .unwrap();
         let passed = client.send(request).await.is_ok_and(|answer| answer.status() == 200);
         assert_eq!(passed, passes, "{bytes} bytes");

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cvv2_service::transport::{ConnectionLimits, TransportEvent};
+use http_body_util::Full;
 use hyper::Request;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -183,7 +184,7 @@ async fn an_answer_that_nobody_takes_of_http2() {
     let server = Server::tls(limits, files.settings());
     let mut client = Client2::tls(&server, &certificate).await;
     let since = Instant::now();
-    let request = Request::get("https://localhost/large").body(Default::default()).unwrap();
+    let request = Request::get("https://localhost/large").body(Full::default()).unwrap();
     let answer = client.send(request).await.unwrap();
     assert_eq!(answer.status(), 200);
     server.empty().await;

@@ -9,6 +9,7 @@ use cvv2_service::CertificateFingerprint;
 use cvv2_service::transport::{
     ClientAuth, ConnectionLimits, TlsConfig, TlsError, TlsSettings, TransportEvent,
 };
+use tokio::io::AsyncWriteExt;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::{ProtocolVersion, version};
 
@@ -49,7 +50,6 @@ async fn peer(
     let config = client_config(certificate, identity, &version::TLS13);
     // In TLS 1.3 a client is ready before the server has seen its certificate.
     let mut client = Client(connect(server, config).await.ok()?);
-    use tokio::io::AsyncWriteExt;
     let _ = client.0.write_all(GET.replace("/ ", "/peer ").as_bytes()).await;
     client.answer().await.map(|answer| answer.body)
 }
