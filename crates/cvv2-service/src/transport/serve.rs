@@ -74,7 +74,8 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 ///
 /// Every request carries its [`Peer`](super::Peer) as an extension. One that is not answered within
 /// its deadline is dropped and answered with what `late_answer` makes; a service that blocks its
-/// thread cannot be dropped. One that panics is answered with 500.
+/// thread cannot be dropped. It is dropped as well where its client leaves before the answer: what
+/// must be finished belongs into a task of its own. One that panics is answered with 500.
 ///
 /// After `shutdown` nothing is accepted; connections are told to end (`Connection: close`, GOAWAY),
 /// requests in flight have `drain_timeout_ms`, and what is open then is cut.
