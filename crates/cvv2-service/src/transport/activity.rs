@@ -149,13 +149,12 @@ impl Activity {
             let what = What::Close(TransportEvent::WriteTimedOut);
             sooner(blocked + limits.write_timeout(), what);
         }
-        match state.ending_since {
+        if let Some(ending) = state.ending_since {
             // However busy: the longest that a request may take, and its answer.
-            Some(ending) => sooner(ending + longest_request(limits), What::Leave),
-            None => {
-                let end = What::End(TransportEvent::LifetimePassed);
-                sooner(state.opened + limits.connection_lifetime(), end);
-            }
+            sooner(ending + longest_request(limits), What::Leave);
+        } else {
+            let end = What::End(TransportEvent::LifetimePassed);
+            sooner(state.opened + limits.connection_lifetime(), end);
         }
         due
     }
@@ -174,9 +173,10 @@ impl State {
             (1.., ending, _) => {
                 let look = now + if ending.is_some() { FAREWELL } else { limits.idle_timeout() };
                 let stuck = self.progress + longest_request(limits);
-                match look < stuck {
-                    true => Due { at: look, what: What::Look },
-                    false => close(stuck, TransportEvent::WriteTimedOut),
+                if look < stuck {
+                    Due { at: look, what: What::Look }
+                } else {
+                    close(stuck, TransportEvent::WriteTimedOut)
                 }
             }
             (0, Some(ending), _) => {

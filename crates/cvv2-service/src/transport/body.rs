@@ -95,9 +95,15 @@ mod tests {
 
     use super::*;
 
-    /// Frames with or without an announced length, then silence where it is said.
+    enum Step {
+        Frame(Result<Frame<Bytes>, &'static str>),
+        /// From here on nothing comes.
+        Silence,
+    }
+
+    /// What a client sends, last step first, and the length that it has announced.
     struct Script {
-        frames: Vec<Option<Result<Frame<Bytes>, &'static str>>>,
+        steps: Vec<Step>,
         announced: Option<u64>,
     }
 
@@ -109,10 +115,10 @@ mod tests {
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
-            match self.frames.pop() {
-                None => Poll::Ready(None),
-                Some(None) => Poll::Pending,
-                Some(Some(frame)) => Poll::Ready(Some(frame)),
+            match self.steps.pop_if(|step| matches!(step, Step::Frame(_))) {
+                Some(Step::Frame(frame)) => Poll::Ready(Some(frame)),
+                None if self.steps.is_empty() => Poll::Ready(None),
+                Some(Step::Silence) | None => Poll::Pending,
             }
         }
 
@@ -121,18 +127,15 @@ mod tests {
         }
     }
 
-    fn data(bytes: usize) -> Option<Result<Frame<Bytes>, &'static str>> {
-        Some(Ok(Frame::data(vec![7; bytes].into())))
+    fn data(bytes: usize) -> Step {
+        Step::Frame(Ok(Frame::data(vec![7; bytes].into())))
     }
 
-    async fn read(
-        mut frames: Vec<Option<Result<Frame<Bytes>, &'static str>>>,
-        announced: Option<u64>,
-    ) -> Result<usize, BodyError> {
-        frames.reverse();
+    async fn read(mut steps: Vec<Step>, announced: Option<u64>) -> Result<usize, BodyError> {
+        steps.reverse();
         let limits = ConnectionLimits { body_bytes_max: 10, ..ConnectionLimits::default() };
         let read =
-            read_body(Script { frames, announced }, &limits, &TransportCounters::new()).await?;
+            read_body(Script { steps, announced }, &limits, &TransportCounters::new()).await?;
         assert!(read.iter().all(|byte| *byte == 7));
         let capacity = announced.map_or(10, |bytes| usize::try_from(bytes).unwrap());
         assert_eq!(read.capacity(), capacity, "it has not grown");
@@ -150,8 +153,8 @@ mod tests {
             (vec![data(10)], Some(10), Ok(10)),
             (vec![], Some(11), Err(BodyError::TooLarge)),
             (vec![], Some(u64::MAX), Err(BodyError::TooLarge)),
-            (vec![data(5), None], Some(10), Err(BodyError::TooSlow)),
-            (vec![data(5), Some(Err("reset"))], Some(10), Err(BodyError::Broken)),
+            (vec![data(5), Step::Silence], Some(10), Err(BodyError::TooSlow)),
+            (vec![data(5), Step::Frame(Err("reset"))], Some(10), Err(BodyError::Broken)),
         ] {
             assert_eq!(read(frames, announced).await, expected);
         }
@@ -159,7 +162,7 @@ mod tests {
 
     #[tokio::test]
     async fn trailers_are_no_data() {
-        let trailers = Some(Ok(Frame::trailers(hyper::HeaderMap::new())));
+        let trailers = Step::Frame(Ok(Frame::trailers(hyper::HeaderMap::new())));
         assert_eq!(read(vec![data(3), trailers], None).await, Ok(3));
     }
 }

@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::{http1, http2};
@@ -160,14 +161,21 @@ where
         loop {
             let step = poll_fn(|cx| {
                 if connection.as_mut().poll(cx).is_ready() {
-                    return std::task::Poll::Ready(Step::Ended);
+                    return Poll::Ready(Step::Ended);
                 }
                 // Whatever the connection has just done may have changed what is due.
-                let due = activity.due(&self.limits, Instant::now());
-                if sleep.deadline() != due.at {
-                    sleep.as_mut().reset(due.at);
+                loop {
+                    let now = Instant::now();
+                    let due = activity.due(&self.limits, now);
+                    if due.at <= now {
+                        return Poll::Ready(Step::Due(due.what));
+                    }
+                    // Set to an earlier time it may stay: what is due then is asked again.
+                    if due.at < sleep.deadline() || sleep.is_elapsed() {
+                        sleep.as_mut().reset(due.at);
+                    }
+                    ready!(sleep.as_mut().poll(cx));
                 }
-                sleep.as_mut().poll(cx).map(|()| Step::Due(due.what))
             });
             let step = tokio::select! {
                 // An error says that the listener is gone, and with it whoever would wait for us.
@@ -177,7 +185,7 @@ where
                 step = step => step,
             };
             match step {
-                Step::Ended => return 0,
+                Step::Ended | Step::Due(What::Leave) => return 0,
                 Step::Stage(Stage::Over) => return activity.requests(),
                 Step::Stage(next) => {
                     seen = next;
@@ -193,7 +201,6 @@ where
                     self.counters.add(event);
                     return 0;
                 }
-                Step::Due(What::Leave) => return 0,
                 Step::Due(What::Look) => (),
             }
         }

@@ -10,8 +10,7 @@ use std::thread;
 /// Makes every panic of the process write its thread and its place to standard error, and nothing
 /// else: the payload of a panic may quote what it was about, and that may be a card.
 ///
-/// Library code names files of crates, so the place tells no secret. It takes the place of the
-/// standard hook, whichever of RUST_BACKTRACE's settings there is.
+/// The place is a line of source. No backtrace is written, whatever `RUST_BACKTRACE` says.
 pub fn install_panic_hook() {
     panic::set_hook(Box::new(|info| {
         let thread = thread::current();

@@ -19,7 +19,9 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub(super) fn plain(address: SocketAddr) -> Self {
+    /// A peer on a listener without TLS.
+    #[must_use]
+    pub fn plain(address: SocketAddr) -> Self {
         Self { address, certificate: None, tls: None }
     }
 

@@ -75,7 +75,8 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 ///
 /// Every request carries its [`Peer`](super::Peer) as an extension. One that is not answered within
 /// its deadline is dropped, and one that panics is over; either is answered with what `substitute`
-/// makes. A service that blocks its thread cannot be dropped.
+/// makes. A service that blocks its thread cannot be dropped. One is dropped as well where its client
+/// leaves before the answer: what must be finished belongs into a task of its own.
 ///
 /// After `shutdown` nothing is accepted; connections are told to end (`Connection: close`, GOAWAY),
 /// requests in flight have `drain_timeout_ms`, and what is open then is cut.
@@ -166,6 +167,14 @@ struct Admission {
     counters: Arc<TransportCounters>,
 }
 
+impl Admission {
+    fn new(permit: OwnedSemaphorePermit, place: Place, counters: &Arc<TransportCounters>) -> Self {
+        counters.add(TransportEvent::Accepted);
+        counters.connection_opened();
+        Self { _permit: permit, _place: place, counters: Arc::clone(counters) }
+    }
+}
+
 impl Drop for Admission {
     fn drop(&mut self) {
         self.counters.connection_closed();
@@ -179,22 +188,14 @@ impl Gate {
         let mut pause = PAUSE_MIN;
         loop {
             match socket.accept().await {
-                Ok((stream, address)) => match self.addresses.enter(address.ip()) {
-                    Some(place) => {
-                        self.counters.add(TransportEvent::Accepted);
-                        self.counters.connection_opened();
-                        let counters = Arc::clone(&self.counters);
-                        return (
-                            stream,
-                            address,
-                            Admission { _permit: permit, _place: place, counters },
-                        );
-                    }
-                    None => {
+                Ok((stream, address)) => {
+                    pause = PAUSE_MIN;
+                    let Some(place) = self.addresses.enter(address.ip()) else {
                         self.counters.add(TransportEvent::AddressFull);
-                        pause = PAUSE_MIN;
-                    }
-                },
+                        continue;
+                    };
+                    return (stream, address, Admission::new(permit, place, &self.counters));
+                }
                 // The client was faster to leave.
                 Err(error) if is_of_the_connection(&error) => (),
                 // No descriptors or no memory: whoever has them needs a moment to give them back.

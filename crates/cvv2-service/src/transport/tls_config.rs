@@ -1,5 +1,6 @@
 //! TLS as it is served: loaded of files, and exchanged when they change.
 
+use std::env;
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
@@ -269,7 +270,12 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     // The file itself, behind links. That nobody else can read it is judged when it is open.
     let file =
         fs::canonicalize(path).map_err(|error| TlsError::File { path: path.to_owned(), error })?;
-    let text = secret_file::read(&file).map_err(TlsError::Key)?;
+    // systemd's credentials are root's, and readable by those on an access list.
+    let credential = env::var_os("CREDENTIALS_DIRECTORY")
+        .and_then(|folder| fs::canonicalize(folder).ok())
+        .is_some_and(|folder| file.starts_with(folder));
+    let read = if credential { secret_file::read_credential } else { secret_file::read };
+    let text = read(&file).map_err(TlsError::Key)?;
     // Why it is no key may quote it.
     PrivateKeyDer::from_pem_slice(text.as_str().as_bytes())
         .map_err(|_| TlsError::Pem { path: path.to_owned(), expected: "private key" })

@@ -14,8 +14,9 @@ use serde::Deserialize;
 pub struct TlsSettings {
     /// The certificate, then those that vouch for it, in PEM.
     pub certificate: PathBuf,
-    /// Its private key, in PEM: PKCS#8, SEC1 or PKCS#1. Only its owner may read the file; a symbolic
-    /// link is followed, as certificates that are renewed are often links.
+    /// Its private key, in PEM: PKCS#8, SEC1 or PKCS#1. Only its owner may read the file, or it is
+    /// in `$CREDENTIALS_DIRECTORY`; a symbolic link is followed, as certificates that are renewed are
+    /// often links.
     pub key: PathBuf,
     /// Whether TLS 1.2 is spoken too, with its AEAD suites and ephemeral keys. Default: no.
     #[serde(default)]
