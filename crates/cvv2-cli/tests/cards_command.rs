@@ -73,7 +73,7 @@ impl Store {
         let mut all = self.place.clone();
         for (name, value) in place {
             let at = all.iter().position(|word| word == name).unwrap();
-            all[at + 1] = (*value).to_owned();
+            (*value).clone_into(&mut all[at + 1]);
         }
         cvv2(
             &[&["cards"], &all.iter().map(String::as_str).collect::<Vec<_>>()[..], words].concat(),
