@@ -111,9 +111,9 @@ impl Failure {
     pub(crate) fn wrapped(error: &WrappedError) -> Self {
         match error {
             WrappedError::File(error) => Self::file_of_keys(error),
-            WrappedError::Generator | WrappedError::Key(KbpkError::Secret(_)) => {
-                Self::system(error)
-            }
+            WrappedError::Generator
+            | WrappedError::Key(KbpkError::Secret(_))
+            | WrappedError::Seal(KeyBlockError::Secret(_)) => Self::system(error),
             WrappedError::Load { error: load, .. }
                 if matches!(load.cause, LoadCause::Block(KeyBlockError::Secret(_))) =>
             {

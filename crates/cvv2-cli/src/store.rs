@@ -112,6 +112,15 @@ impl Place {
         opened(EmbeddedStore::open_read_only(&self.directory, keys))
     }
 
+    /// Whether there is a store that these keys open; an error if there is one that they do not.
+    pub(crate) fn is_opened_by(&self, keys: &StoreKeys) -> Result<bool, Failure> {
+        match EmbeddedStore::open_read_only(&self.directory, keys) {
+            Ok(_) => Ok(true),
+            Err(StoreError::Missing { .. }) => Ok(false),
+            Err(error) => Err(store_failure(&error)),
+        }
+    }
+
     /// Opens the store for reading, beside a keyring whose KBPK is here already: nobody has to type
     /// the same key twice.
     pub(crate) fn open_read_only_beside(

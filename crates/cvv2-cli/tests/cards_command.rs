@@ -73,7 +73,7 @@ impl Store {
         let mut all = self.place.clone();
         for (name, value) in place {
             let at = all.iter().position(|word| word == name).unwrap();
-            all[at + 1] = (*value).to_owned();
+            (*value).clone_into(&mut all[at + 1]);
         }
         cvv2(
             &[&["cards"], &all.iter().map(String::as_str).collect::<Vec<_>>()[..], words].concat(),
@@ -408,7 +408,7 @@ mod keys {
         };
         let shared = config("");
         assert_eq!(ran(&shared, &["init"]).done().json()["kbpk"]["kcv"], "233155");
-        ran(&shared, &["init", "--new-kbpk"]).failed(2, "ring-kbpk");
+        ran(&shared, &["init", "--new-kbpk"]).failed(2, "leave --new-kbpk out");
 
         // From the one to the other, by the configuration that comes next.
         let own = store.path("next.toml");
@@ -532,7 +532,7 @@ mod rotation {
         store.fill(5);
         for _ in 0..2 {
             let prepared = store.cards(&["rotate", "--prepare", "--json"], "").done().json();
-            assert_eq!(prepared, json!({ "version": 2, "prepared": true }));
+            assert_eq!(prepared, json!({ "version": 2, "prepared": true, "begun": false }));
             assert_eq!(store.versions(), [1, 2]);
         }
         // A reader with both keys reads on.
@@ -559,6 +559,9 @@ mod rotation {
                 } else if rows > 0 {
                     assert!(!opened.reseal(rows).unwrap().is_all());
                 }
+                drop(opened);
+                let told = store.cards(&["rotate", "--prepare", "--json"], "").done().json();
+                assert_eq!((&told["version"], &told["begun"]), (&2.into(), &true.into()));
             }
             let words = if resealed == Some(7) { &["rotate", "--resume"][..] } else { &["rotate"] };
             store.cards(words, "").done();

@@ -185,3 +185,78 @@ fn refusal(error: &StoreError) -> Failure {
 fn wrong(field: &str, error: impl std::fmt::Display) -> Failure {
     Failure::BadInput(format!("{field}: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use cvv2_resolver::{CardVisitor, CheckReport, MemoryStore, NewCard, PutOutcome};
+
+    use super::*;
+
+    /// A store in which somebody else takes so many references just before they are put.
+    struct Crowded {
+        store: MemoryStore,
+        taken: AtomicUsize,
+    }
+
+    impl CardStore for Crowded {
+        fn resolve(&self, bank: &BankId, card: &CardRef) -> Result<Option<CardRecord>, StoreError> {
+            self.store.resolve(bank, card)
+        }
+
+        fn put_many(&self, cards: &[NewCard<'_>]) -> Result<Vec<PutOutcome>, StoreError> {
+            let one_less = |taken: usize| taken.checked_sub(1);
+            if self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err() {
+                return self.store.put_many(cards);
+            }
+            let last = |card: &NewCard<'_>| PutOutcome::Taken { reference: card.refs.len() - 1 };
+            Ok(cards.iter().map(last).collect())
+        }
+
+        fn len(&self) -> Result<u64, StoreError> {
+            self.store.len()
+        }
+
+        fn each_card(&self, visit: &mut CardVisitor<'_>) -> Result<(), StoreError> {
+            self.store.each_card(visit)
+        }
+
+        fn check(&self) -> Result<CheckReport, StoreError> {
+            self.store.check()
+        }
+    }
+
+    /// What is left of the references after a card was put while so many EXIDs are taken.
+    fn put(taken: usize) -> (Crowded, Vec<CardRef>, Result<(), Failure>) {
+        let store = Crowded { store: MemoryStore::new(), taken: taken.into() };
+        let bank = BankId::parse("NIC").expect("a bank");
+        let pan = Pan::parse("4123456789012345").expect("a PAN");
+        let expiry = Expiry::parse_yymm("2701").expect("an expiry");
+        let plastic = Plastic::new(expiry, 1, CardStatus::Active);
+        let card = CardRecord::new(pan, CardStatus::Active, vec![plastic]).expect("a card");
+        let mut refs = vec![ContractNumber::parse("C-1").expect("a number").into()];
+        let ended = put_under_new_exid(&store, &bank, &mut refs, &card, 7);
+        (store, refs, ended)
+    }
+
+    #[test]
+    fn another_exid_is_minted_until_one_is_free() {
+        for taken in [0, 1, MINTED_MAX - 1] {
+            let (store, refs, ended) = put(taken);
+            assert!(ended.is_ok() && refs.len() == 2, "{taken}: {ended:?}");
+            // The structure includes the check digit.
+            let exid = Exid::parse(refs[1].expose(), ExidForm::Strict).expect("an EXID");
+            assert!(exid.expose().starts_with("412345677"));
+            let bank = BankId::parse("NIC").expect("a bank");
+            assert!(refs.iter().all(|r| store.resolve(&bank, r).expect("a store").is_some()));
+        }
+    }
+
+    #[test]
+    fn minting_ends() {
+        let (store, refs, ended) = put(usize::MAX);
+        assert!(matches!(ended, Err(Failure::System(_))) && refs.len() == 1);
+        assert!(store.is_empty().expect("a store"));
+    }
+}

@@ -24,6 +24,9 @@ use crate::store::store_failure;
 const COLUMNS: [&str; 8] =
     ["bank", "pan", "expiry", "exid", "contract_number", "status", "sequence", "plastic_status"];
 
+/// Cards between two looks at the clock.
+const CARDS_PER_LOOK: u64 = 1024;
+
 /// Writes all cards to a new file or to standard output.
 pub(super) fn run(
     args: &CardsExportArgs,
@@ -97,7 +100,9 @@ fn export<W: Write>(
             return ControlFlow::Break(());
         }
         cards += 1;
-        progress.show("exporting", cards);
+        if cards % CARDS_PER_LOOK == 0 {
+            progress.show("exporting", cards);
+        }
         ControlFlow::Continue(())
     })?;
     if let Some(error) = failed {

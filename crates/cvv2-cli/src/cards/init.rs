@@ -12,8 +12,15 @@ use crate::store_keys::{self, keys_failure};
 
 /// Makes the store, and its keys unless they are there already.
 pub(super) fn run(args: &CardsInitArgs, place: &Place, print: Print) -> Result<Answer, Failure> {
-    let kbpk = if args.new_kbpk { place.new_kbpk()? } else { place.kbpk()? };
     let made_keys = !place.keys.exists();
+    if args.new_kbpk && !made_keys {
+        // Before a KBPK is made that nothing would be under.
+        return Err(Failure::BadInput(format!(
+            "{}: the store's keys are there, under their KBPK; leave --new-kbpk out",
+            place.keys.display()
+        )));
+    }
+    let kbpk = if args.new_kbpk { place.new_kbpk()? } else { place.kbpk()? };
     let keys = if made_keys {
         // On disk before the store is: a crash between the two leaves keys that the next run uses,
         // never a store whose keys are lost.

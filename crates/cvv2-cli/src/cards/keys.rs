@@ -1,14 +1,14 @@
 //! `cvv2 cards keys`: the store's keys by name, and keys that lay in clear.
 
 use cvv2_keyring::{secret_file, wrapped};
-use cvv2_resolver::{EmbeddedStore, StoreError, StoreKeys};
+use cvv2_resolver::{KeyVersion, StoreKeys};
 use serde_json::json;
 
 use crate::args::CardsKeysImportArgs;
 use crate::failure::{Answer, Failure};
 use crate::keyring::check_values;
 use crate::print::Print;
-use crate::store::{Place, store_failure};
+use crate::store::Place;
 use crate::store_keys::{self, PURPOSE, keys_failure};
 
 /// Lists the keys, after each was opened.
@@ -43,11 +43,7 @@ pub(super) fn import(
     let keys =
         StoreKeys::from_hex(text.as_str()).map_err(|error| keys_failure(&args.clear, error))?;
     // The store proves that these are its keys, all of them.
-    let proved = match EmbeddedStore::open_read_only(&place.directory, &keys) {
-        Ok(_) => true,
-        Err(StoreError::Missing { .. }) => false,
-        Err(error) => return Err(store_failure(&error)),
-    };
+    let proved = place.is_opened_by(&keys)?;
     store_keys::create(&place.keys, &keys, &kbpk)?;
 
     let (file, clear) = (place.keys.display(), args.clear.display());
@@ -59,7 +55,7 @@ pub(super) fn import(
         ),
         &json!({
             "keys_file": place.keys, "key_id": keys.id().to_string(),
-            "versions": keys.versions().map(cvv2_resolver::KeyVersion::number).collect::<Vec<_>>(),
+            "versions": keys.versions().map(KeyVersion::number).collect::<Vec<_>>(),
             "proved": proved,
         }),
     )?;

@@ -37,19 +37,25 @@ pub(super) fn run(args: &CardsRotateArgs, place: &Place, print: Print) -> Result
         store = place.open_with(&keys)?;
     }
     let version = newest(&keys);
+    let has_begun = store.current_key() >= version;
     if args.prepare {
+        let state = if has_begun {
+            "which a rotation has begun to seal under; run `cvv2 cards rotate` to finish it"
+        } else {
+            "which nothing is sealed under yet; start the readers of the store anew, then run \
+             `cvv2 cards rotate`"
+        };
         print.answer(
             format_args!(
-                "{} holds a sealing key of version {version}, which nothing is sealed under yet; \
-                 start the readers of the store anew, then run `cvv2 cards rotate`",
+                "{} holds a sealing key of version {version}, {state}",
                 place.keys.display()
             ),
-            &json!({ "version": version.number(), "prepared": true }),
+            &json!({ "version": version.number(), "prepared": true, "begun": has_begun }),
         )?;
         return Ok(Answer::Done);
     }
 
-    if store.current_key() < version {
+    if !has_begun {
         store.begin_rotation(version).map_err(|e| store_failure(&e))?;
     }
     let rows = reseal(&*store)?;

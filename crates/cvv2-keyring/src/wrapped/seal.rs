@@ -151,7 +151,7 @@ fn hmac(key: &[u8; KEY_LEN], message: &[&[u8]]) -> [u8; 32] {
     #[inline(never)]
     fn compute(key: &[u8; KEY_LEN], message: &[&[u8]]) -> [u8; 32] {
         let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-        message.iter().fold(mac, |mac, part| mac.chain_update(part)).finalize().into_bytes().into()
+        message.iter().fold(mac, Mac::chain_update).finalize().into_bytes().into()
     }
     let mac = compute(key, message);
     zeroize_stack::<8192>();

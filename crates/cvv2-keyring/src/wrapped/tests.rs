@@ -120,7 +120,7 @@ fn a_block_says_what_its_key_may_be_used_for() {
 /// Computed by OpenSSL and by Python's `hmac`.
 #[test]
 fn ids_and_check_values_are_those_of_other_programs() {
-    let bytes = std::array::from_fn(|i| i as u8);
+    let bytes = std::array::from_fn(|i| u8::try_from(i).unwrap());
     let of = |key_use| {
         let name = Token::parse("key").unwrap();
         let key = NamedKey::copied(name, FIRST, key_use, &bytes, &kbpk("0F1E2D3C")).unwrap();

@@ -1,6 +1,6 @@
 //! What the file holds, and what happens when it was tampered with.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cvv2::{Expiry, Pan};
 use tempfile::TempDir;
@@ -9,6 +9,9 @@ use super::generation::MAP_BYTES;
 use super::tables::Rows;
 use super::*;
 use crate::card_ref::{ContractNumber, Exid, ExidForm};
+use crate::import::{
+    CardImport, ImportOptions, ImportProgress, ImportStage, ImportWatcher, RefusedRow,
+};
 use crate::record::{CardStatus, Plastic};
 use crate::seal::{KeyVersion, SEALS_MAX};
 
@@ -274,17 +277,77 @@ fn nothing_readable_is_in_the_files_and_the_search_finds_what_is() {
     for _ in 0..20 {
         store.put(&bank("IBTF"), &[exid(), number(NUMBER), number(PAN)], &card(PAN)).unwrap();
     }
-    for canary in [PAN, OTHER_PAN, EXID, NUMBER] {
-        for (form, needle) in forms(canary) {
-            assert!(!is_in_files(&home, &needle), "{form} of a canary");
-        }
-    }
+    assert_no_canary(&home);
     // The same search, with each form planted in the same file.
-    for canary in [PAN, OTHER_PAN, EXID, NUMBER] {
+    for canary in CANARIES {
         for (form, needle) in forms(canary) {
             store.tamper(store.meta(), b"planted", Some(&needle));
             assert!(is_in_files(&home, &needle), "{form}, planted");
             store.tamper(store.meta(), b"planted", None);
+        }
+    }
+}
+
+#[test]
+fn nothing_readable_is_on_the_disk_during_an_import_and_a_rotation() {
+    /// Looks at the files whenever the import says how far it is.
+    struct Looking<'h>(&'h Home, Vec<ImportStage>);
+
+    impl ImportWatcher for Looking<'_> {
+        fn progress(&mut self, progress: &ImportProgress) {
+            assert_no_canary(self.0);
+            self.1.push(progress.stage);
+        }
+
+        fn refused(&mut self, refused: &RefusedRow<'_>) -> std::io::Result<()> {
+            panic!("{refused:?}");
+        }
+    }
+
+    let home = Home::new();
+    let mut keys = StoreKeys::from_hex(&home.keys.to_hex()).unwrap();
+    let second = keys.add_sealing().unwrap();
+    drop(EmbeddedStore::create(&home.directory, &home.keys).unwrap());
+    let store = EmbeddedStore::open(&home.directory, &keys).unwrap();
+
+    let file = format!(
+        "bank,exid,contract_number,pan,expiry,sequence\nIBTF,{EXID},{NUMBER},{PAN},2701,1\n\
+         IBTF,,{OTHER_PAN},{OTHER_PAN},2701,1\n"
+    );
+    let row = |n| format!("IBTF,,C{n},41234567{n:08},2701,1\n");
+    let file = (0..100).map(row).fold(file, |file, row| file + &row);
+    let mut looking = Looking(&home, Vec::new());
+    let options = ImportOptions::default();
+    store.import(&mut file.as_bytes(), &options, &mut looking).unwrap();
+    assert!(looking.1.contains(&ImportStage::Reading) && looking.1.len() > 1, "{:?}", looking.1);
+    assert_no_canary(&home);
+
+    store.begin_rotation(second).unwrap();
+    while !store.reseal(60).unwrap().is_all() {
+        assert_no_canary(&home);
+    }
+    assert_no_canary(&home);
+    assert_eq!(store.resolve(&bank("IBTF"), &exid()).unwrap(), Some(card(PAN)));
+
+    // The same search, with each form planted in a row, and in a file beside the store's.
+    for canary in CANARIES {
+        for (form, needle) in forms(canary) {
+            store.tamper(store.meta(), b"planted", Some(&needle));
+            assert!(is_in_files(&home, &needle), "{form}, planted");
+            store.tamper(store.meta(), b"planted", None);
+        }
+    }
+    std::fs::write(home.directory.join("planted"), PAN).unwrap();
+    assert!(is_in_files(&home, PAN.as_bytes()));
+}
+
+const CANARIES: [&str; 4] = [PAN, OTHER_PAN, EXID, NUMBER];
+
+#[track_caller]
+fn assert_no_canary(home: &Home) {
+    for canary in CANARIES {
+        for (form, needle) in forms(canary) {
+            assert!(!is_in_files(home, &needle), "{form} of a canary");
         }
     }
 }
@@ -310,10 +373,21 @@ fn forms(digits: &str) -> Vec<(&'static str, Vec<u8>)> {
     forms
 }
 
+/// Whether the bytes are anywhere in the store's directory.
 fn is_in_files(home: &Home, needle: &[u8]) -> bool {
-    // The readers' table is left alone: closing it would let go of LMDB's own locks on it.
-    let data = std::fs::read(home.directory.join("1/data.mdb")).unwrap();
-    data.windows(needle.len()).any(|window| window == needle)
+    fn is_in(path: &Path, needle: &[u8]) -> bool {
+        if path.is_dir() {
+            let mut entries = std::fs::read_dir(path).unwrap();
+            return entries.any(|entry| is_in(&entry.unwrap().path(), needle));
+        }
+        // The readers' table is left alone: closing it would let go of LMDB's own locks on it.
+        if path.ends_with("lock.mdb") {
+            return false;
+        }
+        let data = std::fs::read(path).unwrap();
+        data.windows(needle.len()).any(|window| window[0] == needle[0] && window == needle)
+    }
+    is_in(&home.directory, needle)
 }
 
 #[test]
