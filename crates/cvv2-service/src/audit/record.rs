@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cvv2::{Pan, Verdict};
 use cvv2_keyring::CheckValue;
+use cvv2_resolver::BankId;
 
 use time::OffsetDateTime;
 
@@ -118,7 +119,7 @@ impl RequestRecord<'_> {
         Line::new(self.time, "request")
             .text("caller", self.caller)
             .text("client", self.client)
-            .text("bank", outcome.and_then(|outcome| outcome.bank.as_ref()).map(|b| b.as_str()))
+            .text("bank", outcome.and_then(|outcome| outcome.bank.as_ref()).map(BankId::as_str))
             .text("function", function)
             .text("card", outcome.and_then(card))
             .text("card_key", outcome.and_then(|outcome| outcome.card_key))
@@ -211,7 +212,6 @@ impl Event {
 
 #[cfg(test)]
 mod tests {
-    use cvv2_resolver::BankId;
     use time::macros::datetime;
 
     use super::super::line::{LINE_BYTES_MAX, TEXT_BYTES_MAX};
