@@ -5,7 +5,8 @@
 use std::env;
 
 /// Programs, and the `cfg` that says they are there.
-const PROGRAMS: [(&str, &str); 2] = [("openssl", "has_openssl"), ("setsid", "has_setsid")];
+const PROGRAMS: [(&str, &str); 3] =
+    [("openssl", "has_openssl"), ("python3", "has_python3"), ("setsid", "has_setsid")];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

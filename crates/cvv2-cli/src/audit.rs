@@ -1,7 +1,7 @@
 //! `cvv2 audit`: the audit trail, looked at offline.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use cvv2::secret::Protection;
@@ -27,7 +27,12 @@ fn verify(args: &AuditVerifyArgs, print: Print) -> Result<Answer, Failure> {
     let key = service_key(args)?;
     let mut verifier = Verifier::new(&key).map_err(Failure::system)?;
     if let Some(anchor) = &args.anchor {
-        verifier = verifier.against(open(anchor).map_err(|e| Failure::file(anchor, &e))?);
+        // As it is now: later points may be of lines that are not read any more.
+        let now = open(anchor).and_then(|reader| {
+            let len = reader.get_ref().metadata()?.len();
+            Ok(BufReader::new(reader.take(len)))
+        });
+        verifier = verifier.against(now.map_err(|e| Failure::file(anchor, &e))?);
     }
     if args.partial {
         verifier = verifier.partial();
@@ -96,7 +101,7 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn open(path: &Path) -> std::io::Result<BufReader<File>> {
+fn open(path: &Path) -> io::Result<BufReader<File>> {
     File::open(path).map(|file| BufReader::with_capacity(64 << 10, file))
 }
 
@@ -136,8 +141,21 @@ fn text(report: &VerifyReport, args: &AuditVerifyArgs) -> String {
     }
     if report.abandoned_bytes > 0 {
         note(format!(
-            "{} bytes are of records that were refused while a disk failed",
+            "{} bytes amid the files are of records that were refused while a disk failed",
             report.abandoned_bytes
+        ));
+    }
+    if report.cut_bytes > 0 {
+        note(format!(
+            "{} bytes were cut off ends of files, as after a crash; was there one?",
+            report.cut_bytes
+        ));
+    }
+    if report.refused > 0 {
+        note(format!(
+            "{} records were refused, and so were their requests, while the log could not be \
+             written",
+            report.refused
         ));
     }
     text.push_str("whole");
@@ -156,6 +174,8 @@ fn value(report: &VerifyReport, args: &AuditVerifyArgs) -> Value {
         "closed": report.is_closed,
         "torn_bytes": report.torn_bytes,
         "abandoned_bytes": report.abandoned_bytes,
+        "cut_bytes": report.cut_bytes,
+        "refused": report.refused,
         "against_anchor": args.anchor.is_some(),
         "anchored": report.anchored,
         "anchored_before": report.anchored_before,

@@ -97,7 +97,7 @@ fn key() -> ServiceKey {
 }
 
 fn open(home: &tempfile::TempDir) -> AuditLog {
-    AuditLog::open(AuditOptions::new(home.path()), &key(), SystemClock).unwrap()
+    AuditLog::open(&AuditOptions::new(home.path()), &key(), SystemClock).unwrap()
 }
 
 fn record() -> Record<'static> {

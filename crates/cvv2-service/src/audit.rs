@@ -20,7 +20,7 @@
 //! # let directory = parent.path().join("audit");
 //!
 //! let key = ServiceKey::new(Secret::new([7; 32], Protection::Wiped)?);
-//! let log = AuditLog::open(AuditOptions::new(&directory), &key, SystemClock)?;
+//! let log = AuditLog::open(&AuditOptions::new(&directory), &key, SystemClock)?;
 //! let record = EventRecord::new(time::OffsetDateTime::now_utc(), Event::Start);
 //! log.append(&record.into()).wait()?; // or `.await`; now the answer may leave
 //! let head = log.close()?;
@@ -96,7 +96,7 @@ impl AuditLog {
     /// under another key, and for one that is not as it was written, or ends before what its anchor
     /// knows.
     pub fn open(
-        options: AuditOptions,
+        options: &AuditOptions,
         key: &ServiceKey,
         clock: impl Clock + 'static,
     ) -> Result<Self, AuditError> {

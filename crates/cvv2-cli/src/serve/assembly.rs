@@ -51,7 +51,7 @@ impl Assembly {
         let card_hasher = CardHasher::new(&service_key).map_err(Failure::system)?;
         let policy = serve.limits.policy.clone();
         let limits = Limits::open(&serve.limits.directory, policy).map_err(Failure::system)?;
-        let audit = AuditLog::open(serve.audit.options(), &service_key, SystemClock);
+        let audit = AuditLog::open(&serve.audit.options(), &service_key, SystemClock);
         let audit = audit.map_err(Failure::system)?;
         let auth = Auth::open(&serve.auth, SystemClock).map_err(Failure::bad_input)?;
         let tls = TlsConfig::load(serve.tls.clone()).map_err(Failure::bad_input)?;

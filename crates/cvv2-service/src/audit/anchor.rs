@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::chain::{ChainId, ChainMac, Head};
 use super::error::{AuditError, WriteFault};
-use super::folder::open_regular;
+use super::folder::{open_regular, sync_folder_of};
 use super::options::AnchorOptions;
 use super::sealed::{Lines, Step};
 use super::shared::Shared;
@@ -65,6 +65,7 @@ impl AnchorWriter {
         let mut open = OpenOptions::new();
         open.read(true).append(true).create(true).mode(0o600);
         let mut file = open_regular(&mut open, &path, WRITABLE_BY_OTHERS)?;
+        sync_folder_of(&path).map_err(AuditError::io(&path))?;
         let (is_torn, last) = read_end(&mut file).map_err(AuditError::io(&path))?;
         Ok((Self { file, path, interval: options.interval, is_torn }, last))
     }

@@ -33,10 +33,9 @@ impl Folder {
     /// Opens the directory, which is made if it is not there, and takes it for this writer.
     pub(crate) fn open(path: &Path) -> Result<Self, AuditError> {
         match DirBuilder::new().mode(0o700).create(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(AuditError::io(path)(error));
-            }
-            _ => {}
+            Ok(()) => sync_folder_of(path).map_err(AuditError::io(path))?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(AuditError::io(path)(error)),
         }
         let handle = File::open(path).map_err(AuditError::io(path))?;
         let meta = handle.metadata().map_err(AuditError::io(path))?;
@@ -101,6 +100,12 @@ impl Drop for Folder {
         // program, so closing it here would not be the end of the lock.
         let _ = self.lock.unlock();
     }
+}
+
+/// Has on disk that there is something of this name.
+pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Opens a file of the trail's, and refuses what others could have a hand in.

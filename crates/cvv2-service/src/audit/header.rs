@@ -35,7 +35,7 @@ pub(crate) struct Header {
 
 impl Header {
     /// The members of its line.
-    pub(crate) fn to_members(&self, time: OffsetDateTime, key: &ChainKey) -> String {
+    pub(crate) fn members(&self, time: OffsetDateTime, key: &ChainKey) -> String {
         Line::new(time, FILE)
             .text("format", Some(FORMAT))
             .text("key", Some(key.check_value()))

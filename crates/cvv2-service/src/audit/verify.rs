@@ -108,6 +108,12 @@ pub struct VerifyReport {
     pub torn_bytes: u64,
     /// Bytes of that kind in other files, which stayed there when a disk failed.
     pub abandoned_bytes: u64,
+    /// Bytes that were cut off files when a service started or a disk had failed, as the files say.
+    /// They too are of records that nobody was told were written, if nobody has tampered with the
+    /// end of a file before the service was started; against that, an anchor helps.
+    pub cut_bytes: u64,
+    /// Records that were refused while the log could not be written, as the files say.
+    pub refused: u64,
     /// Points of the anchor that the log agrees with.
     pub anchored: u64,
     /// Points of the anchor before the first line.

@@ -108,7 +108,7 @@ impl Shape {
         let header = Header { number: name.number, ..header };
         let mut head = header.previous;
         let mut line = Vec::new();
-        seal(&mut line, &header.to_members(now, &self.key), &mut head, &self.key);
+        seal(&mut line, &header.members(now, &self.key), &mut head, &self.key);
         let file = self.folder.create(name, &line)?;
         Ok((Current { file, name, bytes: line.len() as u64, is_named: false }, head))
     }
@@ -139,7 +139,7 @@ impl Writer {
     pub(crate) fn run(mut self) -> Result<Head, AppendError> {
         // However this ends, nobody must wait for it any more.
         let shared = self.shared.clone();
-        let _end = Ending(&shared);
+        let _gone = Gone(&shared);
         loop {
             let mut group = std::mem::take(&mut self.group);
             let patience = self.failure.as_ref().map(Failure::until_retry);
@@ -296,9 +296,10 @@ fn cut(file: &File, bytes: u64) -> io::Result<u64> {
     Ok(len.saturating_sub(bytes))
 }
 
-struct Ending<'a>(&'a Shared);
+/// Refuses what nobody will write any more.
+struct Gone<'a>(&'a Shared);
 
-impl Drop for Ending<'_> {
+impl Drop for Gone<'_> {
     fn drop(&mut self) {
         self.0.queue.abandon();
         self.0.end();
@@ -345,7 +346,7 @@ mod tests {
     fn nothing_is_acknowledged_on_a_full_device() {
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("audit");
-        let (writer, shared) = writer_on_a_full_device(&directory, Duration::from_secs(60));
+        let (writer, shared) = writer_on_a_full_device(&directory, Duration::from_mins(1));
         let head = shared.head();
         let writer = std::thread::spawn(|| writer.run());
         for pending in push(&shared, 100) {

@@ -9,7 +9,7 @@ use cvv2_service::audit::{AnchorOptions, AuditError, AuditLog, AuditOptions};
 use crate::home::{Home, NOW, append, key};
 
 fn refused(home: &Home) -> AuditError {
-    AuditLog::open(home.options(), &key(), || NOW).unwrap_err()
+    AuditLog::open(&home.options(), &key(), || NOW).unwrap_err()
 }
 
 fn home_with_records() -> Home {
@@ -58,7 +58,7 @@ fn an_anchor_of_another_log_is_refused() {
 fn the_head_is_anchored_in_time_and_after_so_many_records() {
     let home = Home::new();
     let anchor = AnchorOptions {
-        interval: Duration::from_secs(3600),
+        interval: Duration::from_hours(1),
         records_max: 10,
         ..AnchorOptions::new(home.anchor())
     };
@@ -67,7 +67,7 @@ fn the_head_is_anchored_in_time_and_after_so_many_records() {
         anchor: Some(anchor),
         ..AuditOptions::new(home.directory())
     };
-    let log = AuditLog::open(options, &key(), || NOW).unwrap();
+    let log = AuditLog::open(&options, &key(), || NOW).unwrap();
     for number in 0..10 {
         append(&log, &format!("record {number}")).wait().unwrap();
     }
@@ -86,9 +86,9 @@ fn the_head_is_anchored_in_time_and_after_so_many_records() {
 fn an_anchor_that_cannot_be_written_is_refused() {
     let home = Home::new();
     let at = |path| AuditOptions { anchor: Some(AnchorOptions::new(path)), ..home.options() };
-    let refused = AuditLog::open(at("/dev/full".into()), &key(), || NOW).unwrap_err();
+    let refused = AuditLog::open(&at("/dev/full".into()), &key(), || NOW).unwrap_err();
     assert!(matches!(refused, AuditError::NotRegular { .. }));
     let missing = home.path().join("not mounted").join("anchor");
-    let refused = AuditLog::open(at(missing), &key(), || NOW).unwrap_err();
+    let refused = AuditLog::open(&at(missing), &key(), || NOW).unwrap_err();
     assert!(matches!(refused, AuditError::Io { .. }));
 }

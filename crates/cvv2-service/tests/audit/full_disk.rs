@@ -34,5 +34,5 @@ fn a_full_disk_refuses_and_recovers() {
     let last = files.0.len() - 1;
     assert_eq!(files.member(last, 0, "cause"), "failure");
     // The one that found the disk full, and those that were tried.
-    assert_eq!(files.member(last, 0, "refused"), "21");
+    assert_eq!((files.member(last, 0, "refused"), report.refused), ("21".to_owned(), 21));
 }

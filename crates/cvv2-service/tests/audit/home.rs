@@ -56,7 +56,7 @@ impl Home {
     }
 
     pub(crate) fn open(&self) -> AuditLog {
-        AuditLog::open(self.options(), &key(), || NOW).unwrap()
+        AuditLog::open(&self.options(), &key(), || NOW).unwrap()
     }
 
     pub(crate) fn files(&self) -> Files {

@@ -23,7 +23,7 @@ fn home() -> Home {
 }
 
 fn refused(home: &Home) -> AuditError {
-    AuditLog::open(home.options(), &key(), || NOW).unwrap_err()
+    AuditLog::open(&home.options(), &key(), || NOW).unwrap_err()
 }
 
 #[test]
@@ -55,6 +55,7 @@ fn a_torn_end_is_cut_off_and_that_is_recorded() {
         assert_eq!(files.member(1, 0, "cut_bytes"), tear.len().to_string());
         let report = home.verify();
         assert_eq!((report.records, report.torn_bytes), (4, 0));
+        assert_eq!(report.cut_bytes, tear.len() as u64);
     }
 }
 
@@ -92,7 +93,7 @@ fn a_changed_file_is_not_continued_and_not_touched() {
 #[test]
 fn another_key_or_another_writer_is_refused() {
     let home = home();
-    let foreign = AuditLog::open(home.options(), &key_of(8), || NOW).unwrap_err();
+    let foreign = AuditLog::open(&home.options(), &key_of(8), || NOW).unwrap_err();
     assert!(matches!(foreign, AuditError::ForeignKey { .. }));
     let log = home.open();
     assert!(matches!(refused(&home), AuditError::Busy { .. }));

@@ -22,7 +22,7 @@ impl Hand {
         *self.0.lock().unwrap() = now;
     }
 
-    fn open(&self, options: AuditOptions) -> AuditLog {
+    fn open(&self, options: &AuditOptions) -> AuditLog {
         let Self(now) = self.clone();
         AuditLog::open(options, &key(), move || *now.lock().unwrap()).unwrap()
     }
@@ -68,7 +68,7 @@ fn a_file_ends_with_its_day() {
     let home = Home::new();
     let options = || AuditOptions { file_bytes_max: 1 << 20, ..home.options() };
     let hand = Hand::new(datetime!(2026-01-02 03:59:59.999999 +4));
-    let log = hand.open(options());
+    let log = hand.open(&options());
     append(&log, "on the first").wait().unwrap();
     hand.set(datetime!(2026-01-02 04:00 +4));
     append(&log, "on the second").wait().unwrap();
@@ -77,7 +77,7 @@ fn a_file_ends_with_its_day() {
     hand.set(datetime!(2025-12-31 12:00 UTC));
     append(&log, "by a wrong clock").wait().unwrap();
     log.close().unwrap();
-    let log = hand.open(options());
+    let log = hand.open(&options());
     append(&log, "after a restart").wait().unwrap();
     hand.set(datetime!(2026-01-04 12:00 UTC));
     append(&log, "on the fourth").wait().unwrap();
@@ -98,7 +98,7 @@ fn a_file_ends_with_its_day() {
     assert_eq!(home.verify().records, 6);
 
     // And not where that is switched off.
-    let log = hand.open(AuditOptions { daily: false, ..options() });
+    let log = hand.open(&AuditOptions { daily: false, ..options() });
     hand.set(datetime!(2026-02-01 12:00 UTC));
     append(&log, "much later").wait().unwrap();
     log.close().unwrap();
@@ -112,7 +112,7 @@ fn many_at_once_are_in_the_log_in_their_order() {
     let home = Home::new();
     let options =
         AuditOptions { file_bytes_max: 64 << 10, group_records_max: 32, ..home.options() };
-    let log = AuditLog::open(options, &key(), || NOW + Duration::SECOND).unwrap();
+    let log = AuditLog::open(&options, &key(), || NOW + Duration::SECOND).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let log = &log;

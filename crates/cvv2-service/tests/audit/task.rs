@@ -59,7 +59,7 @@ fn of_another_process() {
 /// Writes from many threads until it is killed.
 fn load(home: &Path, name: &str) {
     let options = AuditOptions { file_bytes_max: 64 << 10, ..options(home) };
-    let log = AuditLog::open(options, &key(), || NOW).unwrap();
+    let log = AuditLog::open(&options, &key(), || NOW).unwrap();
     say("begins", name);
     thread::scope(|scope| {
         for worker in 0..16 {
@@ -77,7 +77,7 @@ fn load(home: &Path, name: &str) {
 
 /// Writes a few records, one after the other, over the end of a file.
 fn few(home: &Path, name: &str) {
-    let log = match AuditLog::open(options(home), &key(), || NOW) {
+    let log = match AuditLog::open(&options(home), &key(), || NOW) {
         Ok(log) => log,
         Err(error) => return say("not opened", &error.to_string()),
     };
@@ -106,7 +106,7 @@ fn fill(home: &Path) {
     fs::write(&ballast, vec![0; 128 << 10]).unwrap();
 
     let options = AuditOptions { file_bytes_max: 64 << 10, ..options(home) };
-    let log = AuditLog::open(options.clone(), &key(), || NOW).unwrap();
+    let log = AuditLog::open(&options, &key(), || NOW).unwrap();
     let mut number = 0;
     let mut write = || {
         number += 1;

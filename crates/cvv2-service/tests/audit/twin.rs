@@ -70,9 +70,12 @@ impl Change {
             return;
         }
         let range = |from: &prop::sample::Index, to: &prop::sample::Index| {
-            let place = |index: &prop::sample::Index| match by_lines {
-                true => ends[..index.index(ends.len() + 1)].iter().sum(),
-                false => index.index(bytes.len() + 1),
+            let place = |index: &prop::sample::Index| {
+                if by_lines {
+                    ends[..index.index(ends.len() + 1)].iter().sum()
+                } else {
+                    index.index(bytes.len() + 1)
+                }
             };
             let (from, to): (usize, usize) = (place(from), place(to));
             from.min(to)..from.max(to)

@@ -109,7 +109,7 @@ impl Service {
             services,
             services_block: setup.services_block,
             auth: Auth::open(&auth_settings(home), SystemClock).unwrap(),
-            audit: AuditLog::open(audit, &service_key, SystemClock).unwrap(),
+            audit: AuditLog::open(&audit, &service_key, SystemClock).unwrap(),
             limits,
             clock: Box::new(SystemClock),
             connection_limits: setup.connections.clone(),

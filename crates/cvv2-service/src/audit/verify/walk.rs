@@ -84,27 +84,23 @@ impl<'k> Walk<'k> {
         report.files += 1;
         let counted = next.and_then(Opened::previous_end);
         loop {
+            let step = file.step;
             let line = Sealed::parse(file.lines.text());
-            match line
-                .filter(|line| file.step == Step::Line && line.follows(&report.head, self.key))
-            {
-                Some(line) => {
-                    report.head = line.head();
-                    report.is_closed = line.event == FILE_END.as_bytes();
-                    report.records +=
-                        u64::from(![FILE, FILE_END].map(str::as_bytes).contains(&line.event));
-                    self.compare(file, &mut report)?;
-                }
-                None => {
-                    let step = file.step;
-                    let torn = match next {
-                        None => file.read(|lines| lines.torn_tail(step))?,
-                        Some(_) => None,
-                    };
-                    report.torn_bytes = torn.ok_or_else(|| self.diagnose(file, &report.head))?;
-                    break;
-                }
-            }
+            let next_line =
+                line.filter(|line| step == Step::Line && line.follows(&report.head, self.key));
+            let Some(line) = next_line else {
+                let torn = match next {
+                    None => file.read(|lines| lines.torn_tail(step))?,
+                    Some(_) => None,
+                };
+                report.torn_bytes = torn.ok_or_else(|| self.diagnose(file, &report.head))?;
+                break;
+            };
+            report.head = line.head();
+            report.is_closed = line.event == FILE_END.as_bytes();
+            let is_record = ![FILE, FILE_END].map(str::as_bytes).contains(&line.event);
+            report.records += u64::from(is_record);
+            self.compare(file, &mut report)?;
             self.place = (file.path.clone(), file.lines.number());
             if counted == Some(file.lines.end()) {
                 report.abandoned_bytes += file.read(Lines::skip_rest)?;
@@ -158,7 +154,9 @@ impl<'k> Walk<'k> {
         if !line.is_some_and(|line| line.follows(&header.previous, self.key)) {
             return Err(file.found(Fault::Altered));
         }
-        let Some(report) = self.report.take() else { return self.begin(file, header) };
+        let Some(mut report) = self.report.take() else { return self.begin(file, header) };
+        report.cut_bytes += header.cut_bytes;
+        report.refused += header.refused;
         let (expected, found) = (report.head.sequence + 1, header.previous.sequence + 1);
         let fault = if header.chain != report.chain {
             Fault::OtherChain
@@ -204,6 +202,8 @@ impl<'k> Walk<'k> {
             is_closed: false,
             torn_bytes: 0,
             abandoned_bytes: 0,
+            cut_bytes: header.cut_bytes,
+            refused: header.refused,
             anchored: 0,
             anchored_before,
             anchor_unreadable: 0,

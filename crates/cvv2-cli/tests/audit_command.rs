@@ -1,0 +1,175 @@
+//! `cvv2 audit verify`, as auditors use it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use cvv2::secret::{Protection, Secret};
+use cvv2_service::ServiceKey;
+use cvv2_service::audit::{
+    AnchorOptions, AuditLog, AuditOptions, Ending, Event, EventRecord, Head, RequestRecord,
+};
+use cvv2_service::envelope::ErrorCode;
+use support::{Ran, cvv2, private_file};
+use tempfile::TempDir;
+use time::macros::datetime;
+
+/// A log of two files, its anchor, and the key's file.
+struct Home {
+    folder: TempDir,
+    head: Head,
+}
+
+impl Home {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        private_file(folder.path(), "key", &format!("{}\n", "07".repeat(32)));
+        let now = datetime!(2026-01-02 03:04:05 UTC);
+        let key = ServiceKey::new(Secret::new([7; 32], Protection::Wiped).unwrap());
+        let options = AuditOptions {
+            file_bytes_max: 4 << 10,
+            anchor: Some(AnchorOptions::new(folder.path().join("anchor"))),
+            ..AuditOptions::new(folder.path().join("log"))
+        };
+        let log = AuditLog::open(&options, &key, move || now).unwrap();
+        let start = EventRecord {
+            time: now,
+            event: Event::Start,
+            caller: None,
+            card_key: None,
+            kcv: None,
+            detail: Some("né\n\"x\""),
+        };
+        log.append(&start.into()).wait().unwrap();
+        for _ in 0..10 {
+            let request = RequestRecord {
+                time: now,
+                caller: Some("ivr"),
+                client: None,
+                ending: Ending::Refused {
+                    function: Some("get_cvv2"),
+                    code: ErrorCode::CallerRateExceeded,
+                    cause: &"too many requests",
+                },
+                http_status: 429,
+                origin: Some("192.0.2.1:4711".parse().unwrap()),
+                duration: Duration::from_micros(17),
+            };
+            log.append(&request.into()).wait().unwrap();
+        }
+        Self { head: log.close().unwrap(), folder }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// A file of the log, the first or the second.
+    fn file(&self, number: usize) -> PathBuf {
+        self.folder.path().join(format!("log/audit-20260102-{number:08}.jsonl"))
+    }
+
+    /// Runs `verify` on these paths, with the key.
+    fn verify(&self, words: &[&str]) -> Ran {
+        let key = self.path("key");
+        let mut all = vec!["audit", "verify", "--service-key", &key];
+        all.extend(words);
+        cvv2(&all, "")
+    }
+}
+
+#[test]
+fn a_whole_log_is_whole() {
+    let home = Home::new();
+    let (log, anchor) = (home.path("log"), home.path("anchor"));
+    let ran = home.verify(&[&log, "--anchor", &anchor]).done();
+    assert!(ran.out.ends_with("\nwhole\n"), "{}", ran.out);
+    assert!(ran.out.contains("files   2, with 11 records\n"), "{}", ran.out);
+    assert!(ran.out.contains(&home.head.mac.to_string()), "{}", ran.out);
+    assert!(!ran.out.contains("without an anchor"), "{}", ran.out);
+    assert!(home.verify(&[&log]).done().out.contains("without an anchor"));
+
+    // Files in any order.
+    let files = [2, 1].map(|number| home.file(number).to_str().unwrap().to_owned());
+    let json = home.verify(&[&files[0], &files[1], "--anchor", &anchor, "--json"]).done().json();
+    assert_eq!(json["whole"], true);
+    assert_eq!(json["records"], 11);
+    assert_eq!(json["last"], home.head.sequence);
+    assert_eq!(json["closed"], true);
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_place() {
+    let home = Home::new();
+    let (log, anchor) = (home.path("log"), home.path("anchor"));
+    let text = fs::read_to_string(home.file(1)).unwrap();
+    fs::write(home.file(1), text.replacen("429", "200", 1)).unwrap();
+    let ran = home.verify(&[&log]);
+    assert_eq!(ran.code, 1);
+    let told = format!("WRONG   {}: line 3: altered\n", home.file(1).display());
+    assert_eq!((ran.out, ran.err), (told, String::new()));
+    let ran = home.verify(&[&log, "--json"]);
+    assert_eq!(
+        (ran.code, &ran.json()["fault"], &ran.json()["line"]),
+        (1, &"altered".into(), &3.into())
+    );
+    fs::write(home.file(1), &text).unwrap();
+
+    let second = home.file(2);
+    let ran = home.verify(&[second.to_str().unwrap()]);
+    assert!(ran.code == 1 && ran.out.contains("--partial"), "{ran:?}");
+    let ran = home.verify(&[second.to_str().unwrap(), "--partial", "--anchor", &anchor]).done();
+    assert!(ran.out.contains("are in files that were not given"), "{}", ran.out);
+
+    fs::remove_file(second).unwrap();
+    home.verify(&[&log]).done();
+    let ran = home.verify(&[&log, "--anchor", &anchor]);
+    assert!(ran.code == 1 && ran.out.contains("its end is missing"), "{ran:?}");
+}
+
+#[test]
+fn wrong_use_is_told() {
+    let home = Home::new();
+    let log = home.path("log");
+    let absent = home.path("absent");
+    home.verify(&[&absent]).failed(2, "absent");
+    home.verify(&[&log, "--anchor", &absent]).failed(2, "absent");
+    fs::create_dir(home.path("empty")).unwrap();
+    home.verify(&[&home.path("empty")]).failed(2, "no audit file");
+
+    private_file(home.folder.path(), "key", "07");
+    home.verify(&[&log]).failed(2, "64 hexadecimal digits");
+    private_file(home.folder.path(), "key", &"08".repeat(32));
+    let ran = home.verify(&[&log]);
+    assert!(ran.code == 1 && ran.out.contains("under another service key"), "{ran:?}");
+    fs::write(home.path("anchor"), "\nnothing\n").unwrap();
+    private_file(home.folder.path(), "key", &"07".repeat(32));
+    let ran = home.verify(&[&log, "--anchor", &home.path("anchor")]).done();
+    assert!(ran.out.contains("1 lines of the anchor cannot be read"), "{}", ran.out);
+}
+
+/// The program in `docs/AUDIT.md`, which is nothing of ours, agrees.
+#[test]
+#[cfg_attr(not(has_python3), ignore = "needs python3")]
+fn the_documented_program_verifies_the_log() {
+    let home = Home::new();
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/AUDIT.md");
+    let docs = fs::read_to_string(docs).unwrap();
+    let program = docs.split_once("```python\n").unwrap().1.split_once("```").unwrap().0;
+    let run = || {
+        Command::new("python3")
+            .args(["-c", program, &home.path("key")])
+            .args([home.file(1), home.file(2)])
+            .output()
+            .unwrap()
+    };
+    let said = String::from_utf8(run().stdout).unwrap();
+    assert_eq!(said, format!("{} {}\n", home.head.sequence, home.head.mac));
+    let text = fs::read_to_string(home.file(1)).unwrap();
+    fs::write(home.file(1), text.replacen("429", "200", 1)).unwrap();
+    assert!(!run().status.success());
+}
