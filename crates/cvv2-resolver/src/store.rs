@@ -1,19 +1,23 @@
 //! Stores: the question they answer, what they refuse, and how they may fail.
 
 mod embedded;
+mod live_key;
 mod memory;
+mod refs_after_put;
+mod resealing;
 
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-pub use embedded::{EmbeddedStore, Resealed};
+pub use embedded::EmbeddedStore;
 pub use memory::MemoryStore;
+pub use resealing::Resealed;
 
 use crate::bank::BankId;
 use crate::card_ref::CardRef;
 use crate::record::CardRecord;
-use crate::seal::{KeyId, KeyVersion};
+use crate::seal::{KeyId, KeyVersion, Sealer, Table};
 
 /// The most references of a card: one EXID and a few contract numbers are usual.
 pub(crate) const REFS_MAX: usize = 64;
@@ -330,5 +334,13 @@ impl std::error::Error for StoreError {
             Self::Storage(source) => Some(source.as_ref()),
             _ => None,
         }
+    }
+}
+
+/// Why a row did not open.
+fn unopened(sealer: &Sealer, table: Table, row: &[u8]) -> StoreError {
+    match sealer.missing_key(row) {
+        Some(version) => StoreError::MissingKey { version },
+        None => StoreError::Damaged { table: table.name() },
     }
 }
