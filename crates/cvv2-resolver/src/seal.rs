@@ -200,13 +200,23 @@ impl Sealer {
 
     /// Seals `plain` for `place` under the current key.
     pub(crate) fn seal(&self, place: &Place, nonce: &[u8; NONCE_LEN], plain: &[u8]) -> Vec<u8> {
+        self.seal_under(self.current(), place, nonce, plain)
+    }
+
+    /// Seals `plain` for `place` under the key of a version that there is.
+    pub(crate) fn seal_under(
+        &self,
+        version: KeyVersion,
+        place: &Place,
+        nonce: &[u8; NONCE_LEN],
+        plain: &[u8],
+    ) -> Vec<u8> {
         let mut row = Vec::with_capacity(plain.len() + SEAL_LEN);
-        self.seal_into(&mut row, self.current(), place, nonce, plain);
+        self.seal_into(&mut row, version, place, nonce, plain);
         row
     }
 
-    /// Seals `plain` for `place` under the key of a version that there is, behind what is in `rows`
-    /// already.
+    /// As [`seal_under`](Self::seal_under), behind what is in `rows` already.
     pub(crate) fn seal_into(
         &self,
         rows: &mut Vec<u8>,

@@ -14,11 +14,10 @@ impl LiveKey {
     /// Seals that were made when a key became one of a store: its proof.
     pub(super) const SEALS: u64 = 1;
 
-    /// The key that the sealer seals under.
-    pub(super) fn current(sealer: &Sealer) -> Result<Self, StoreError> {
-        let version = sealer.current();
+    /// The sealer's key of this version.
+    pub(super) fn new(sealer: &Sealer, version: KeyVersion) -> Result<Self, StoreError> {
         let id = sealer.sealing_id(version).ok_or(StoreError::MissingKey { version })?;
-        let proof = sealer.seal(&sealer.proof(), &Nonces::new().next()?, &[]);
+        let proof = sealer.seal_under(version, &sealer.proof(), &Nonces::new().next()?, &[]);
         Ok(Self { version, id, proof: proof.try_into().expect("a seal around nothing") })
     }
 

@@ -92,7 +92,7 @@ impl EmbeddedStore {
             let place = Place::from_key(table, key).ok_or_else(|| damaged(table))?;
             let row = self
                 .sealer
-                .reseal(&place, row, &nonces.next()?)
+                .reseal(self.sealer.current(), &place, row, &nonces.next()?)
                 .map_err(|Unopened| unopened(&self.sealer, table, row))?;
             tables.rows(table).put(&mut txn, key, &row)?;
         }

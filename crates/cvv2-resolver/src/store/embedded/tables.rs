@@ -108,9 +108,8 @@ impl<'t> Tables<'t> {
         live: &mut LiveKeys,
         sealer: &Sealer,
     ) -> Result<(), StoreError> {
-        let key = LiveKey::current(sealer)?;
-        let version = key.version;
-        live.sealing.push(key);
+        let version = sealer.current();
+        live.sealing.push(LiveKey::new(sealer, version)?);
         live.current = version;
         self.meta.put(txn, META_KEYS, &live.to_bytes())?;
         self.meta.put(txn, &seals_key(version), &LiveKey::SEALS.to_be_bytes())?;

@@ -52,7 +52,7 @@ impl<'g> Writing<'g> {
             Err(refused) => return Ok(refused),
         };
 
-        let row = sealer.seal_card(&home, new.record, &refs, nonces)?;
+        let row = sealer.seal_card(sealer.current(), &home, new.record, &refs, nonces)?;
         tables.cards.put(txn, &home.key(), &row)?;
         let mut record = RecordBytes::new();
         record.write(new.record);
