@@ -139,7 +139,9 @@ impl Failure {
 /// Whether the connection is of no more use: it is closed, or the server says that it ends it.
 pub(super) fn is_lost(error: &postgres::Error) -> bool {
     // 08: connection exceptions. 57P01 to 57P05: the server stops, or ends the session.
-    error.code().is_none_or(|state| state.code().starts_with("08") || state.code().starts_with("57P"))
+    error
+        .code()
+        .is_none_or(|state| state.code().starts_with("08") || state.code().starts_with("57P"))
 }
 
 /// What a failed commit means: whether the transaction is certainly not done.

@@ -76,9 +76,8 @@ impl<'s> Import<'s> {
         blocks: &mut Blocks<'_>,
         options: &ImportOptions,
     ) -> Result<Self, ImportError> {
-        let known = Progress::read(&store.pool)?.filter(|known| {
-            !options.begin_anew && known.suits(options)
-        });
+        let known = Progress::read(&store.pool)?
+            .filter(|known| !options.begin_anew && known.suits(options));
         let Some(mut progress) = known else {
             let progress = Progress::begin(&store.pool, blocks.position(), options)?;
             return Ok(Self { store, progress, continued: false, may_know: false });
@@ -128,14 +127,15 @@ impl<'s> Import<'s> {
         let may_know = &mut self.may_know;
         let sealer = &self.store.sealer;
         let progress = &self.progress;
-        let next = self.store.sealing(&|version| batch.seals_max(version), |session, under, nonces| {
-            session.take_time()?;
-            let stored = batch.store(session, (sealer, under), may_know, nonces)?;
-            let next = progress.after(blocks, &stored, is_last);
-            note_refusals(session, blocks, &stored)?;
-            next.note(session)?;
-            Ok(next)
-        })?;
+        let next =
+            self.store.sealing(&|version| batch.seals_max(version), |session, under, nonces| {
+                session.take_time()?;
+                let stored = batch.store(session, (sealer, under), may_know, nonces)?;
+                let next = progress.after(blocks, &stored, is_last);
+                note_refusals(session, blocks, &stored)?;
+                next.note(session)?;
+                Ok(next)
+            })?;
         self.progress = next;
         Ok(())
     }

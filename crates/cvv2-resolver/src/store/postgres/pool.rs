@@ -116,7 +116,8 @@ impl PostgresPool {
             let was_used = link.used.replace(Instant::now()).is_some();
             let result = link.transaction(false, &mut write);
             let Err(failure) = result else { return result.map_err(Failure::into_store_error) };
-            link.is_lost = failure.is_lost() || matches!(failure, Failure::Store(StoreError::OutcomeUnknown));
+            link.is_lost =
+                failure.is_lost() || matches!(failure, Failure::Store(StoreError::OutcomeUnknown));
             if failure.is_lost() && was_used {
                 continue;
             }

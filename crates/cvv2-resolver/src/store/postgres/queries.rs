@@ -41,7 +41,9 @@ impl Query {
 
     fn template(self) -> &'static str {
         match self {
-            Self::Lookup => "SELECT sealed FROM {schema}.card_references WHERE hash = $1 AND bank = $2",
+            Self::Lookup => {
+                "SELECT sealed FROM {schema}.card_references WHERE hash = $1 AND bank = $2"
+            }
             Self::CurrentKey => "SELECT current_key FROM {schema}.store FOR SHARE",
             Self::HoldCards => {
                 "SELECT c.hash, c.bank, c.sealed

@@ -32,7 +32,8 @@ impl PostgresStore {
     pub fn begin_rotation(&self, to: KeyVersion) -> Result<(), StoreError> {
         self.pool.write(|session| {
             // Waits for all who write, and keeps others from it.
-            let hold = in_schema("SELECT current_key FROM {schema}.store FOR UPDATE", session.schema());
+            let hold =
+                in_schema("SELECT current_key FROM {schema}.store FOR UPDATE", session.schema());
             let current = keys::version(session.txn.query_one(&hold, &[])?.get(0))?;
             if to <= current {
                 return Err(StoreError::NotNewer { current, given: to }.into());
@@ -77,14 +78,17 @@ impl PostgresStore {
         nonces: &mut Nonces,
     ) -> Result<Resealed, Failure> {
         // One after the other.
-        let hold = in_schema("SELECT position FROM {schema}.resealing FOR UPDATE", session.schema());
+        let hold =
+            in_schema("SELECT position FROM {schema}.resealing FOR UPDATE", session.schema());
         let Some(row) = session.txn.query_opt(&hold, &[])? else {
             return Ok(Resealed { rows: 0, done: 1000 });
         };
-        let position: Position = row.get::<_, &[u8]>(0).try_into().map_err(|_| damaged(Table::Meta))?;
+        let position: Position =
+            row.get::<_, &[u8]>(0).try_into().map_err(|_| damaged(Table::Meta))?;
         let table = if position[0] == 0 { Table::Cards } else { Table::References };
         let behind = Key::try_from(&position[1..]).expect("as long as that");
-        let (resealed, next) = self.reseal_behind(session, (table, behind), rows, version, nonces)?;
+        let (resealed, next) =
+            self.reseal_behind(session, (table, behind), rows, version, nonces)?;
         let done = match next {
             Some(key) => {
                 let mut position = position;
@@ -162,7 +166,10 @@ fn set_position(session: &mut Session<'_>, position: &Position) -> Result<(), po
 }
 
 /// Forgets all sealing keys but the current one: no row is sealed under another.
-fn retire_other_keys(session: &mut Session<'_>, current: KeyVersion) -> Result<(), postgres::Error> {
+fn retire_other_keys(
+    session: &mut Session<'_>,
+    current: KeyVersion,
+) -> Result<(), postgres::Error> {
     let delete = "DELETE FROM {schema}.sealing_keys WHERE version <> $1";
     session.txn.execute(&in_schema(delete, session.schema()), &[&keys::number(current)])?;
     let delete = "DELETE FROM {schema}.resealing";

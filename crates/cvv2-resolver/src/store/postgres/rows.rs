@@ -21,10 +21,8 @@ pub(super) struct Keys<'p> {
 
 impl<'p> Keys<'p> {
     pub(super) fn of(places: impl IntoIterator<Item = &'p Place>) -> Self {
-        let (hashes, banks) = places
-            .into_iter()
-            .map(|place| (&place.index[..], place.bank.as_str()))
-            .unzip();
+        let (hashes, banks) =
+            places.into_iter().map(|place| (&place.index[..], place.bank.as_str())).unzip();
         Self { hashes, banks }
     }
 

@@ -97,7 +97,8 @@ impl<'b> Batch<'b> {
     ) -> Result<Stored, Failure> {
         let known = if *may_know { self.known(session)? } else { HashSet::new() };
         let (others, alone): (Vec<_>, Vec<_>) = self.rows.iter().partition(|row| {
-            self.shared.contains(&row.number) || row.claims().any(|claim| known.contains(&id(claim)))
+            self.shared.contains(&row.number)
+                || row.claims().any(|claim| known.contains(&id(claim)))
         });
         let copied = self.copy(session, &alone, under, nonces);
         *may_know |= copied.as_ref().is_err_and(Failure::is_duplicate);
@@ -150,7 +151,8 @@ impl<'b> Batch<'b> {
                 table_name(table)
             );
             let writer = session.txn.copy_in(&copy)?;
-            let mut writer = BinaryCopyInWriter::new(writer, &[Type::BYTEA, Type::TEXT, Type::BYTEA]);
+            let mut writer =
+                BinaryCopyInWriter::new(writer, &[Type::BYTEA, Type::TEXT, Type::BYTEA]);
             for claim in claims {
                 let place = claim.place().ok_or_else(invalid)?;
                 let again;
@@ -206,10 +208,8 @@ fn put(
         Ok((place.bank, card))
     });
     let cards = cards.collect::<Result<Vec<_>, StoreError>>()?;
-    let new: Vec<_> = cards
-        .iter()
-        .map(|(bank, Card { record, refs })| NewCard { bank, refs, record })
-        .collect();
+    let new: Vec<_> =
+        cards.iter().map(|(bank, Card { record, refs })| NewCard { bank, refs, record }).collect();
     let outcomes = writing::put(session, under, &new, nonces)?;
     for ((row, new), outcome) in rows.iter().zip(&new).zip(outcomes) {
         let flaw = match outcome {

@@ -87,9 +87,7 @@ impl Progress {
             session.take_time()?;
             session.txn.batch_execute(&delete)?;
             let strict = new.exid_form == ExidForm::Strict;
-            session
-                .txn
-                .execute(&insert, &[&&new.token[..], &i16::from(new.delimiter), &strict])?;
+            session.txn.execute(&insert, &[&&new.token[..], &i16::from(new.delimiter), &strict])?;
             new.note(session)
         })?;
         Ok(new)
