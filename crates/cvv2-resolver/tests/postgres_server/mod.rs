@@ -71,6 +71,7 @@ impl Server {
                 .arg(self.data())
                 .arg("start")
                 .stdout(Stdio::null())
+                .stderr(Stdio::null())
                 .status()
                 .unwrap();
             if started.success() {
