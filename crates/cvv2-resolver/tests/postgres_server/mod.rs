@@ -95,7 +95,7 @@ impl Server {
 
     pub(crate) fn control(&self, words: &[&str]) {
         let mut control = as_user(&program("pg_ctl"), &self.directory);
-        run(control.arg("-D").arg(self.data()).args(words).stdout(Stdio::null()));
+        run(control.arg("-D").arg(self.data()).args(words));
     }
 
     fn process(&self) -> String {
@@ -174,6 +174,6 @@ fn program(name: &str) -> String {
 }
 
 fn run(command: &mut Command) {
-    let status = command.stdin(Stdio::null()).status().unwrap();
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
     assert!(status.success(), "{command:?}: {status}");
 }

@@ -83,12 +83,12 @@ impl PostgresPool {
         &self,
         mut read: impl FnMut(&mut Link) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
+        let asked = Instant::now();
         loop {
             let mut link = self.link()?;
-            let was_used = link.used.replace(Instant::now()).is_some();
             match read(&mut link) {
                 // Others that were idle may be lost too; each is met once, and then there are new ones.
-                Err(failure) if failure.is_lost() && was_used => link.is_lost = true,
+                Err(failure) if failure.is_lost() && link.made < asked => link.is_lost = true,
                 Err(failure) => {
                     link.is_lost = failure.is_lost();
                     return Err(failure.into_store_error());
@@ -110,15 +110,15 @@ impl PostgresPool {
         &self,
         mut write: impl FnMut(&mut Session<'_>) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
+        let asked = Instant::now();
         let mut conflicts = 0;
         loop {
             let mut link = self.link()?;
-            let was_used = link.used.replace(Instant::now()).is_some();
             let result = link.transaction(false, &mut write);
             let Err(failure) = result else { return result.map_err(Failure::into_store_error) };
             link.is_lost =
                 failure.is_lost() || matches!(failure, Failure::Store(StoreError::OutcomeUnknown));
-            if failure.is_lost() && was_used {
+            if failure.is_lost() && link.made < asked {
                 continue;
             }
             if failure.is_conflict() && conflicts < CONFLICTS_MAX {
@@ -143,15 +143,15 @@ impl PostgresPool {
         result.map_err(Failure::into_store_error)
     }
 
-    /// A connection that is new, was used a moment ago, or was asked whether it is there.
+    /// A connection that has answered so long ago at most, or was asked whether it is there.
     fn link_that_answers(
         &self,
         trusted_for: Duration,
     ) -> Result<PooledConnection<Manager>, StoreError> {
         loop {
             let mut link = self.link()?;
-            let Some(used) = link.used.replace(Instant::now()) else { return Ok(link) };
-            if used.elapsed() < trusted_for || link.client.check_connection().is_ok() {
+            if link.answered.elapsed() < trusted_for || link.client.check_connection().is_ok() {
+                link.answered = Instant::now();
                 return Ok(link);
             }
             link.is_lost = true;
@@ -175,7 +175,7 @@ const IDLE_MAX: Duration = Duration::from_mins(10);
 /// A connection that is so old is replaced, so that a new address of the host is noticed.
 const AGE_MAX: Duration = Duration::from_mins(30);
 
-/// A connection that was used so long ago at most is there, as far as one can know.
+/// A connection that has answered so long ago at most is there, as far as one can know.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// How often a transaction that gets into others' way is tried again.
@@ -193,8 +193,9 @@ fn pause(conflicts: u32) -> Duration {
 pub(super) struct Link {
     pub(super) client: Client,
     statements: Statements,
-    /// When it was last given out: since then it may have been lost.
-    used: Option<Instant>,
+    made: Instant,
+    /// When it was last known to be there.
+    answered: Instant,
     is_lost: bool,
 }
 
@@ -391,7 +392,8 @@ impl ManageConnection for Manager {
         self.make_durable(&mut client)?;
         let prepared = [const { None }; Query::COUNT];
         let statements = Statements { schema: Arc::clone(&self.schema), prepared };
-        Ok(Link { client, statements, used: None, is_lost: false })
+        let now = Instant::now();
+        Ok(Link { client, statements, made: now, answered: now, is_lost: false })
     }
 
     fn is_valid(&self, link: &mut Link) -> Result<(), StoreError> {
