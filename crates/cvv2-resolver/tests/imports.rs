@@ -318,11 +318,7 @@ fn many_rows() -> String {
     (0..10_000).map(row).fold(HEADER.to_owned(), |file, row| file + &row)
 }
 
-#[test]
-fn an_input_that_breaks_off_stores_nothing_and_can_be_given_again() {
-    let home = tempfile::tempdir().unwrap();
-    let keys = StoreKeys::generate().unwrap();
-    let store = EmbeddedStore::create(home.path().join("cards"), &keys).unwrap();
+fn an_input_that_breaks_off_stores_nothing_and_can_be_given_again(store: &dyn CardImport) {
     let other = format!("{HEADER}IBTF,E1,C1,4123456789012346,2701,,,\n");
     let refused = &mut Refused::default();
     let options = ImportOptions::default();
@@ -337,27 +333,23 @@ fn an_input_that_breaks_off_stores_nothing_and_can_be_given_again() {
     assert_eq!((summary.replaced, summary.continued), (1, false));
 }
 
-#[test]
-fn a_watcher_that_fails_is_told_again_and_nothing_is_stored_twice() {
+fn a_watcher_that_fails_is_told_again_and_nothing_is_stored_twice(store: &dyn CardImport) {
     struct Full;
     impl ImportWatcher for Full {
         fn refused(&mut self, _: &RefusedRow<'_>) -> io::Result<()> {
             Err(io::ErrorKind::StorageFull.into())
         }
     }
-    let home = tempfile::tempdir().unwrap();
-    let keys = StoreKeys::generate().unwrap();
-    let store = EmbeddedStore::create(home.path().join("cards"), &keys).unwrap();
     let file = format!("{HEADER}IBTF,E1,C1,4123456789012345,2701,,,\nIBTF,E1,C1,1,2701,,,\n");
     let options = ImportOptions::default();
     let error = store.import(&mut file.as_bytes(), &options, &mut Full).unwrap_err();
     assert!(matches!(error, ImportError::Watcher(_)), "{error}");
 
     let other = format!("{HEADER}IBTF,E1,C1,4123456789012346,2701,,,\n");
-    let error = failure(&store, other.as_bytes());
+    let error = failure(store, other.as_bytes());
     assert!(matches!(error, ImportError::Unfinished { is_storing: true }), "{error}");
     let longer = format!("{file}IBTF,E3,C3,4123456789012347,2701,,,\n");
-    let error = failure(&store, longer.as_bytes());
+    let error = failure(store, longer.as_bytes());
     assert!(matches!(error, ImportError::Unfinished { is_storing: true }), "{error}");
 
     let refused = &mut Refused::default();
@@ -366,32 +358,20 @@ fn a_watcher_that_fails_is_told_again_and_nothing_is_stored_twice() {
     assert_eq!((summary.refused, refused.0.len()), (1, 1));
 }
 
-#[test]
-fn an_import_that_was_cut_short_can_be_forgotten() {
-    let home = tempfile::tempdir().unwrap();
-    let place = home.path().join("cards");
-    let keys = StoreKeys::generate().unwrap();
-    let store = EmbeddedStore::create(&place, &keys).unwrap();
+fn an_import_that_was_cut_short_can_be_forgotten(store: &dyn CardImport) {
     let refused = &mut Refused::default();
     let mut options = ImportOptions::default();
     store.import(&mut broken(&many_rows()), &options, refused).unwrap_err();
-    assert!(place.join("import").exists());
 
     let another = "pan,exid,bank,expiry\n4123456789012346,E1,IBTF,2701\n";
-    let error = failure(&store, another.as_bytes());
+    let error = failure(store, another.as_bytes());
     assert!(matches!(error, ImportError::Unfinished { is_storing: false }), "{error}");
     options.begin_anew = true;
     let summary = store.import(&mut another.as_bytes(), &options, refused).unwrap();
     assert_eq!((summary.added, summary.continued), (1, false));
-    assert!(!place.join("import").exists());
 }
 
-#[test]
-fn a_store_grows_by_imports_of_any_size_and_readers_go_along() {
-    let home = tempfile::tempdir().unwrap();
-    let place = home.path().join("cards");
-    let keys = StoreKeys::generate().unwrap();
-    let store = EmbeddedStore::create(&place, &keys).unwrap();
+fn a_store_grows_by_imports_of_any_size_and_readers_go_along(store: &dyn CardImport) {
     let rows = |range: std::ops::Range<u32>| {
         let row = |n| format!("IBTF,E{n},C{n},41234567{n:08},2701,,,\n");
         range.map(row).fold(HEADER.to_owned(), |file, row| file + &row)
@@ -416,15 +396,45 @@ fn a_store_grows_by_imports_of_any_size_and_readers_go_along() {
         for (range, added, replaced) in
             [(0..100, 100, 0), (100..600, 500, 0), (590..700, 100, 10), (699..703, 3, 1)]
         {
-            assert_eq!(import(&store, &rows(range)), (added, replaced, vec![]));
+            assert_eq!(import(store, &rows(range)), (added, replaced, vec![]));
             assert!(store.check().unwrap().is_sound());
         }
         is_done.store(true, Ordering::Relaxed);
     });
     assert!((0..703).all(holds) && store.len().unwrap() == 703);
+}
+
+mod lasting {
+    use super::{
+        a_store_grows_by_imports_of_any_size_and_readers_go_along,
+        a_watcher_that_fails_is_told_again_and_nothing_is_stored_twice,
+        an_import_that_was_cut_short_can_be_forgotten,
+        an_input_that_breaks_off_stores_nothing_and_can_be_given_again,
+    };
+
+    on_lasting_stores! {
+        a_store_grows_by_imports_of_any_size_and_readers_go_along,
+        a_watcher_that_fails_is_told_again_and_nothing_is_stored_twice,
+        an_import_that_was_cut_short_can_be_forgotten,
+        an_input_that_breaks_off_stores_nothing_and_can_be_given_again,
+    }
+}
+
+#[test]
+fn an_import_into_the_embedded_store_leaves_nothing_behind_that_is_not_needed() {
+    let home = tempfile::tempdir().unwrap();
+    let place = home.path().join("cards");
+    let keys = StoreKeys::generate().unwrap();
+    let store = EmbeddedStore::create(&place, &keys).unwrap();
+    let options = ImportOptions::default();
+    let refused = &mut Refused::default();
+    store.import(&mut broken(&many_rows()), &options, refused).unwrap_err();
+    assert!(place.join("import").exists());
+    assert_eq!(store.import(&mut many_rows().as_bytes(), &options, refused).unwrap().added, 10_000);
+    assert!(!place.join("import").exists());
     drop(store);
     let store = EmbeddedStore::open(&place, &keys).unwrap();
-    assert_eq!(store.len().unwrap(), 703);
+    assert_eq!(store.len().unwrap(), 10_000);
     assert!(store.check().unwrap().is_sound());
 }
 

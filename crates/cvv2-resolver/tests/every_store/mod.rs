@@ -27,6 +27,14 @@ macro_rules! on_every_store {
         mod memory {
             $(#[test] fn $test() { crate::every_store::on_memory(&mut |store| super::$test(store)); })*
         }
+        on_lasting_stores! { $($test),* }
+    };
+}
+
+/// Makes a test for each kind of store that outlives the process of each function, which takes an
+/// empty store. To be used once in a module.
+macro_rules! on_lasting_stores {
+    ($($test:ident),* $(,)?) => {
         mod embedded {
             $(#[test] fn $test() { crate::every_store::on_embedded(&mut |store| super::$test(store)); })*
         }

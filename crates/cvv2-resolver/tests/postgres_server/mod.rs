@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "not every test program has a use for all of it")]
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -26,6 +26,13 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server that waits for the disk, with settings beside (`-c name=value`).
     pub(crate) fn start(settings: &str) -> Self {
+        let server = Self::prepare(settings);
+        server.start_again();
+        server
+    }
+
+    /// Makes a server that is yet to be started.
+    pub(crate) fn prepare(settings: &str) -> Self {
         assert!(!PROGRAMS.is_empty(), "PostgreSQL is not installed");
         let directory = tempfile::Builder::new().prefix("cvv2-pg-").tempdir().unwrap().keep();
         if let Some(user) = user() {
@@ -47,7 +54,6 @@ impl Server {
             .args(["--no-sync", "--username=cvv2", "--auth=trust", "--encoding=UTF8"])
             .args(["--locale=C", "--no-instructions", "--pgdata"])
             .arg(server.data()));
-        server.start_again();
         server
     }
 
@@ -96,6 +102,17 @@ impl Server {
     pub(crate) fn control(&self, words: &[&str]) {
         let mut control = as_user(&program("pg_ctl"), &self.directory);
         run(control.arg("-D").arg(self.data()).args(words));
+    }
+
+    /// Puts a file beside the data, for the server alone.
+    pub(crate) fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.directory.join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some(user) = user() {
+            chown(&path, Some(user.0), Some(user.1)).unwrap();
+        }
+        path
     }
 
     fn process(&self) -> String {

@@ -5,6 +5,11 @@ use std::path::PathBuf;
 use cvv2::{Expiry, Pan};
 use tempfile::TempDir;
 
+#[path = "../../../tests/canaries/mod.rs"]
+mod canaries;
+
+use canaries::{forms, is_in};
+
 use super::generation::MAP_BYTES;
 use super::tables::Rows;
 use super::*;
@@ -289,31 +294,10 @@ fn nothing_readable_is_in_the_files_and_the_search_finds_what_is() {
     }
 }
 
-/// The shapes in which digits could lie in a file.
-fn forms(digits: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let packed = |digits: &str| {
-        let even = &digits[..digits.len() / 2 * 2];
-        hex::decode(even).unwrap()
-    };
-    let mut forms = vec![
-        ("ASCII", digits.as_bytes().to_vec()),
-        ("digit values", digits.bytes().map(|ascii| ascii - b'0').collect()),
-        ("BCD", packed(digits)),
-        ("BCD, half a byte off", packed(&digits[1..])),
-        ("hex of the ASCII", hex::encode(digits).into_bytes()),
-        ("UTF-16", digits.bytes().flat_map(|ascii| [ascii, 0]).collect()),
-    ];
-    if let Ok(value) = digits.parse::<u64>() {
-        forms.push(("little-endian number", value.to_le_bytes()[..7].to_vec()));
-        forms.push(("big-endian number", value.to_be_bytes()[1..].to_vec()));
-    }
-    forms
-}
-
 fn is_in_files(home: &Home, needle: &[u8]) -> bool {
     // The readers' table is left alone: closing it would let go of LMDB's own locks on it.
     let data = std::fs::read(home.directory.join("1/data.mdb")).unwrap();
-    data.windows(needle.len()).any(|window| window == needle)
+    is_in(&data, needle)
 }
 
 #[test]
