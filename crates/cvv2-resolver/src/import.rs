@@ -58,10 +58,14 @@ use crate::store::{CardStore, PutOutcome, StoreError};
 pub trait CardImport: CardStore {
     /// Imports every card of `input`.
     ///
+    /// The embedded store stores no card before it has read the input to its end. The others store
+    /// cards as they read, so what is wrong with the input as a whole may be found after some were
+    /// stored.
+    ///
     /// # Errors
     ///
-    /// [`ImportError`], of which nothing but a failing store is found after the first card was
-    /// stored.
+    /// [`ImportError`] for an input that cannot be read to its end, another one's that was cut short,
+    /// a watcher that cannot note a row, and a store that fails.
     fn import(
         &self,
         input: &mut dyn Read,

@@ -2,7 +2,8 @@
 //!
 //! A [`CardStore`] answers one question: which card does this bank know under this [`CardRef`]?
 //! There is no way to ask across banks. [`EmbeddedStore`] keeps cards sealed in an LMDB file;
-//! [`MemoryStore`] keeps them in memory, for tests and demonstrations.
+//! [`MemoryStore`] keeps them in memory, for tests and demonstrations. With the feature `postgres`,
+//! `PostgresStore` keeps them sealed in PostgreSQL, for many replicas.
 //!
 //! ```
 //! use cvv2::{Expiry, Pan};
@@ -48,7 +49,7 @@
 //! | `encoding` | the bytes that are sealed of a record and of a card |
 //! | `seal` | [`StoreKeys`], [`KeyVersion`], the keyed index, sealing and opening of rows |
 //! | `import` | [`CardImport`]: reading and sealing CSV |
-//! | `store` | [`CardStore`], [`StoreError`], [`MemoryStore`], [`EmbeddedStore`] |
+//! | `store` | [`CardStore`], [`StoreError`], [`MemoryStore`], [`EmbeddedStore`], `PostgresStore` |
 
 mod bank;
 mod card_ref;
@@ -73,4 +74,8 @@ pub use seal::{KeyId, KeyVersion, StoreKey, StoreKeys, StoreKeysError};
 pub use store::{
     CardStore, CardVisitor, CheckReport, EmbeddedStore, MemoryStore, NewCard, PutOutcome, Resealed,
     StoreError,
+};
+#[cfg(feature = "postgres")]
+pub use store::{
+    DatabaseError, PostgresOptions, PostgresPassword, PostgresPool, PostgresServer, PostgresStore,
 };

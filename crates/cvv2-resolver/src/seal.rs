@@ -200,20 +200,32 @@ impl Sealer {
 
     /// Seals `plain` for `place` under the current key.
     pub(crate) fn seal(&self, place: &Place, nonce: &[u8; NONCE_LEN], plain: &[u8]) -> Vec<u8> {
+        self.seal_under(self.current(), place, nonce, plain)
+    }
+
+    /// Seals `plain` for `place` under the key of a version that there is.
+    pub(crate) fn seal_under(
+        &self,
+        version: KeyVersion,
+        place: &Place,
+        nonce: &[u8; NONCE_LEN],
+        plain: &[u8],
+    ) -> Vec<u8> {
         let mut row = Vec::with_capacity(plain.len() + SEAL_LEN);
-        self.seal_into(&mut row, place, nonce, plain);
+        self.seal_into(&mut row, version, place, nonce, plain);
         row
     }
 
-    /// Seals `plain` for `place` under the current key, behind what is in `rows` already.
+    /// As [`seal_under`](Self::seal_under), behind what is in `rows` already.
     pub(crate) fn seal_into(
         &self,
         rows: &mut Vec<u8>,
+        version: KeyVersion,
         place: &Place,
         nonce: &[u8; NONCE_LEN],
         plain: &[u8],
     ) {
-        let version = self.current().number();
+        let version = version.number();
         rows.push(version);
         rows.extend_from_slice(nonce);
         let start = rows.len();
@@ -221,7 +233,7 @@ impl Sealer {
         let buffer = InOutBuf::new(plain, &mut rows[start..]).expect("as long as each other");
         let tag = self
             .sealing_key(version)
-            .expect("the current key is there")
+            .expect("the key is there")
             .aead
             .encrypt_inout_detached(nonce.into(), &place.associated_data(version), buffer)
             .expect("far shorter than the 64 GiB that GCM takes");

@@ -1,19 +1,29 @@
 //! Stores: the question they answer, what they refuse, and how they may fail.
 
 mod embedded;
+mod live_key;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod refs_after_put;
+mod resealing;
 
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-pub use embedded::{EmbeddedStore, Resealed};
+pub use embedded::EmbeddedStore;
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::{
+    DatabaseError, PostgresOptions, PostgresPassword, PostgresPool, PostgresServer, PostgresStore,
+};
+pub use resealing::Resealed;
 
 use crate::bank::BankId;
 use crate::card_ref::CardRef;
 use crate::record::CardRecord;
-use crate::seal::{KeyId, KeyVersion};
+use crate::seal::{KeyId, KeyVersion, Sealer, Table};
 
 /// The most references of a card: one EXID and a few contract numbers are usual.
 pub(crate) const REFS_MAX: usize = 64;
@@ -182,6 +192,37 @@ pub enum StoreError {
         /// The directory.
         directory: PathBuf,
     },
+    /// There is no store in this schema of the database.
+    MissingSchema {
+        /// The schema.
+        schema: String,
+    },
+    /// There is a store in this schema of the database already.
+    SchemaExists {
+        /// The schema.
+        schema: String,
+    },
+    /// The store's tables are not those of this program.
+    SchemaStep {
+        /// The last step that made the store's.
+        found: i32,
+        /// The last step that this program knows.
+        supported: i32,
+    },
+    /// An option for the database is none that there can be.
+    Option {
+        /// The option.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The database may lose what it has acknowledged.
+    NotDurable {
+        /// The setting of the database that says so.
+        setting: &'static str,
+    },
+    /// The connection was lost while a commit was under way: it is done, or it is not.
+    OutcomeUnknown,
     /// Somebody else has the store open for writing, or this process has it open already.
     InUse {
         /// The directory.
@@ -267,6 +308,33 @@ impl fmt::Display for StoreError {
                 "there is a card store in {} already; open it or name another directory",
                 directory.display()
             ),
+            Self::MissingSchema { schema } => write!(
+                f,
+                "there is no card store in the schema {schema} of the database; create one first"
+            ),
+            Self::SchemaExists { schema } => write!(
+                f,
+                "there is a card store in the schema {schema} of the database already; open it or \
+                 name another schema"
+            ),
+            Self::SchemaStep { found, supported } => write!(
+                f,
+                "the card store's tables were made by step {found}, this program works with those of \
+                 step {supported}; {}",
+                if found < supported { "migrate the store" } else { "use a newer program" }
+            ),
+            Self::Option { name, reason } => {
+                write!(f, "the database option `{name}` is wrong: {reason}")
+            }
+            Self::NotDurable { setting } => write!(
+                f,
+                "the database may lose what it has acknowledged, because its setting `{setting}` \
+                 is off; switch it on"
+            ),
+            Self::OutcomeUnknown => f.write_str(
+                "the connection to the database was lost while it committed; it has done all or \
+                 nothing: do the same again, which is safe in both cases",
+            ),
             Self::InUse { directory } => write!(
                 f,
                 "the card store in {} is in use; wait until the other writer is done, or open it \
@@ -330,5 +398,13 @@ impl std::error::Error for StoreError {
             Self::Storage(source) => Some(source.as_ref()),
             _ => None,
         }
+    }
+}
+
+/// Why a row did not open.
+fn unopened(sealer: &Sealer, table: Table, row: &[u8]) -> StoreError {
+    match sealer.missing_key(row) {
+        Some(version) => StoreError::MissingKey { version },
+        None => StoreError::Damaged { table: table.name() },
     }
 }

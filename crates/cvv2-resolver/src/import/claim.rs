@@ -1,6 +1,6 @@
 //! A sealed row on its way to its place.
 
-use crate::seal::{Nonces, Place, SEAL_LEN, Sealer, Table};
+use crate::seal::{KeyVersion, Nonces, Place, SEAL_LEN, Sealer, Table};
 
 /// What a row of a file wants to stand in a store: a sealed row, ready for its place.
 ///
@@ -27,7 +27,7 @@ impl<'c> Claim<'c> {
         row: u64,
         place: &Place,
         plain: &[u8],
-        sealer: &Sealer,
+        (sealer, version): (&Sealer, KeyVersion),
         nonces: &mut Nonces,
     ) -> Result<(), getrandom::Error> {
         let len = u16::try_from(plain.len() + SEAL_LEN).expect("cards are shorter than 64 KiB");
@@ -35,7 +35,7 @@ impl<'c> Claim<'c> {
         into.extend_from_slice(&len.to_le_bytes());
         into.extend_from_slice(&row.to_le_bytes());
         into.extend_from_slice(&place.key());
-        sealer.seal_into(into, place, &nonces.next()?, plain);
+        sealer.seal_into(into, version, place, &nonces.next()?, plain);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::bank::BankId;
 use crate::card_ref::{CardRef, ExidForm};
 use crate::encoding::{CardBytes, RecordBytes};
 use crate::record::CardRecord;
-use crate::seal::{Nonces, Sealer};
+use crate::seal::{KeyVersion, Nonces, Sealer};
 use crate::store::StoreError;
 
 /// What became of a block of rows.
@@ -27,7 +27,7 @@ pub(crate) struct SealedBlock {
     pub(crate) end: Position,
 }
 
-/// Reads all blocks that are left and hands them on, sealed and in order.
+/// Reads all blocks that are left and hands them on, in order, sealed under the key of a version.
 ///
 /// This thread reads and hands on; others parse and seal. Each has a queue of its own, and the
 /// blocks go round: so they come back in order, and no more than a few are under way.
@@ -35,7 +35,7 @@ pub(crate) fn scan(
     blocks: &mut Blocks<'_>,
     columns: &Columns,
     form: ExidForm,
-    sealer: &Sealer,
+    (sealer, version): (&Sealer, KeyVersion),
     hand_on: &mut dyn FnMut(SealedBlock) -> Result<(), ImportError>,
 ) -> Result<(), ImportError> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
@@ -44,7 +44,8 @@ pub(crate) fn scan(
             .map(|_| {
                 let (to_seal, blocks) = sync_channel(DEPTH);
                 let (sealed, from_sealing) = sync_channel(DEPTH);
-                scope.spawn(move || seal_all(&blocks, &sealed, columns, form, sealer));
+                let sealing = Sealing::new(sealer, version);
+                scope.spawn(move || seal_all(&blocks, &sealed, columns, form, sealing));
                 (to_seal, from_sealing)
             })
             .collect();
@@ -83,9 +84,8 @@ fn seal_all(
     sealed: &SyncSender<Sealed>,
     columns: &Columns,
     form: ExidForm,
-    sealer: &Sealer,
+    mut sealing: Sealing<'_>,
 ) {
-    let mut sealing = Sealing::new(sealer);
     for block in blocks {
         if sealed.send(sealing.block(block, columns, form)).is_err() {
             // Nobody wants it: the import has failed elsewhere.
@@ -97,13 +97,15 @@ fn seal_all(
 /// Makes claims of cards, in room that is used again and again.
 pub(crate) struct Sealing<'s> {
     sealer: &'s Sealer,
+    version: KeyVersion,
     card: CardBytes,
     record: RecordBytes,
 }
 
 impl<'s> Sealing<'s> {
-    pub(crate) fn new(sealer: &'s Sealer) -> Self {
-        Self { sealer, card: CardBytes::new(), record: RecordBytes::new() }
+    /// Has claims sealed under the key of a version that the sealer has.
+    pub(crate) fn new(sealer: &'s Sealer, version: KeyVersion) -> Self {
+        Self { sealer, version, card: CardBytes::new(), record: RecordBytes::new() }
     }
 
     fn block(&mut self, block: Block, columns: &Columns, form: ExidForm) -> Sealed {
@@ -141,13 +143,14 @@ impl<'s> Sealing<'s> {
         into: &mut Vec<u8>,
         nonces: &mut Nonces,
     ) -> Result<(), getrandom::Error> {
+        let under = (self.sealer, self.version);
         self.card.write(record, refs);
         let home = self.sealer.card(*bank, record.pan());
-        Claim::seal(into, row, &home, self.card.as_slice(), self.sealer, nonces)?;
+        Claim::seal(into, row, &home, self.card.as_slice(), under, nonces)?;
         self.record.write(record);
         for card in refs {
             let place = self.sealer.reference(*bank, card);
-            Claim::seal(into, row, &place, self.record.as_slice(), self.sealer, nonces)?;
+            Claim::seal(into, row, &place, self.record.as_slice(), under, nonces)?;
         }
         Ok(())
     }

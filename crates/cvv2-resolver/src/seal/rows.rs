@@ -1,6 +1,6 @@
 //! What the rows of a store hold: sealed records and sealed cards.
 
-use super::{NONCE_LEN, Nonces, Place, SEAL_LEN, Sealer, Unopened};
+use super::{KeyVersion, NONCE_LEN, Nonces, Place, SEAL_LEN, Sealer, Unopened};
 use crate::card_ref::CardRef;
 use crate::encoding::{Card, CardBytes, Plain, RecordBytes};
 use crate::record::CardRecord;
@@ -20,9 +20,10 @@ impl Sealer {
         bytes.read().ok_or(Unopened)
     }
 
-    /// Seals a card for its own row.
+    /// Seals a card for its own row, under the key of a version that there is.
     pub(crate) fn seal_card(
         &self,
+        version: KeyVersion,
         place: &Place,
         record: &CardRecord,
         refs: &[CardRef],
@@ -30,19 +31,20 @@ impl Sealer {
     ) -> Result<Vec<u8>, getrandom::Error> {
         let mut bytes = CardBytes::new();
         bytes.write(record, refs);
-        Ok(self.seal(place, &nonces.next()?, bytes.as_slice()))
+        Ok(self.seal_under(version, place, &nonces.next()?, bytes.as_slice()))
     }
 
-    /// Seals a row again under the current key, whatever it holds.
+    /// Seals a row again under the key of a version that there is, whatever it holds.
     pub(crate) fn reseal(
         &self,
+        version: KeyVersion,
         place: &Place,
         row: &[u8],
         nonce: &[u8; NONCE_LEN],
     ) -> Result<Vec<u8>, Unopened> {
         let mut bytes = CardBytes::new();
         self.open_into(place, row, &mut bytes)?;
-        Ok(self.seal(place, nonce, bytes.as_slice()))
+        Ok(self.seal_under(version, place, nonce, bytes.as_slice()))
     }
 
     fn open_into<const ROOM: usize>(

@@ -18,9 +18,8 @@ use heed::RoTxn;
 
 use self::directory::WriterLock;
 use self::generation::{Access, Generation};
-pub use self::rotation::Resealed;
-use self::writing::{Turns, unopened};
-use super::{CardStore, CardVisitor, CheckReport, NewCard, PutOutcome, StoreError};
+use self::writing::Turns;
+use super::{CardStore, CardVisitor, CheckReport, NewCard, PutOutcome, StoreError, unopened};
 use crate::bank::BankId;
 use crate::card_ref::CardRef;
 use crate::encoding::Card;

@@ -67,6 +67,17 @@ impl Task {
         })
     }
 
+    #[allow(dead_code, reason = "not every test program has a use for it")]
+    pub(crate) fn directory(&self) -> &Path {
+        Path::new(&self.directory)
+    }
+
+    #[allow(dead_code, reason = "not every test program has a use for it")]
+    pub(crate) fn keys(&self) -> &StoreKeys {
+        &self.keys
+    }
+
+    #[allow(dead_code, reason = "not every test program has a use for it")]
     pub(crate) fn open(&self) -> Result<EmbeddedStore, StoreError> {
         EmbeddedStore::open(&self.directory, &self.keys)
     }

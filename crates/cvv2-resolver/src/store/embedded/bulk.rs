@@ -39,8 +39,7 @@ use crate::import::{
     ImportStage, ImportSummary, ImportWatcher, Refusals, SealedBlock, scan, start, tell,
 };
 use crate::seal::{Table, Unopened};
-use crate::store::embedded::writing::unopened;
-use crate::store::{CardStore, NewCard, PutOutcome, StoreError};
+use crate::store::{CardStore, NewCard, PutOutcome, StoreError, unopened};
 
 impl CardImport for EmbeddedStore {
     fn import(
@@ -159,8 +158,9 @@ impl<'s> Import<'s> {
     ) -> Result<(), ImportError> {
         let mut noted = Instant::now();
         let sealer = &self.store.sealer;
+        let under = (&**sealer, sealer.current());
         let mut end = blocks.position().clone();
-        scan(blocks, columns, options.exid_form, sealer, &mut |block| {
+        scan(blocks, columns, options.exid_form, under, &mut |block| {
             self.take(&block).map_err(StoreError::from)?;
             end = block.end;
             (self.progress.offset, self.progress.rows) = (end.offset, end.rows);

@@ -5,29 +5,11 @@ use std::path::Path;
 
 use super::EmbeddedStore;
 use super::bulk::deal_out;
-use super::writing::unopened;
 use crate::encoding::Card;
 use crate::import::Sealing;
 use crate::seal::{KeyVersion, Nonces, Place, StoreKeys, Table, Unopened};
-use crate::store::StoreError;
-
-/// How far sealing a store again is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Resealed {
-    /// Rows that this call has sealed again.
-    pub rows: u64,
-    /// How much of the store is done, in thousandths; 1000 when everything is.
-    pub done: u16,
-}
-
-impl Resealed {
-    /// Whether every row is sealed under the current key, and the others are no longer needed.
-    #[must_use]
-    pub fn is_all(&self) -> bool {
-        self.done == 1000
-    }
-}
+use crate::store::resealing::{Resealed, START, START_OF_REFERENCES, thousandths};
+use crate::store::{StoreError, unopened};
 
 impl EmbeddedStore {
     /// The version of the key that this store seals under.
@@ -110,7 +92,7 @@ impl EmbeddedStore {
             let place = Place::from_key(table, key).ok_or_else(|| damaged(table))?;
             let row = self
                 .sealer
-                .reseal(&place, row, &nonces.next()?)
+                .reseal(self.sealer.current(), &place, row, &nonces.next()?)
                 .map_err(|Unopened| unopened(&self.sealer, table, row))?;
             tables.rows(table).put(&mut txn, key, &row)?;
         }
@@ -152,7 +134,7 @@ impl EmbeddedStore {
     ) -> Result<Self, StoreError> {
         let copy = Self::create(directory, keys)?;
         let mut spool = copy.new_spool()?;
-        let mut sealing = Sealing::new(&copy.sealer);
+        let mut sealing = Sealing::new(&copy.sealer, copy.sealer.current());
         let mut nonces = Nonces::new();
         let mut row = 0;
         let mut claims = Vec::new();
@@ -167,24 +149,6 @@ impl EmbeddedStore {
         copy.merge_copied(&spool, row, nonces.given())?;
         Ok(copy)
     }
-}
-
-/// How far sealing again is: 0 for cards and 1 for references, then the key of the last row.
-pub(super) type Position = [u8; 1 + Place::KEY_LEN];
-
-/// No row has a key of zeros: an index is zero for one card in 2^128.
-const START: Position = [0; _];
-const START_OF_REFERENCES: Position = {
-    let mut start = START;
-    start[0] = 1;
-    start
-};
-
-/// How much is done, with even keys.
-fn thousandths(position: &Position) -> u16 {
-    let [table, first, second, ..] = *position;
-    let of_table = u32::from(u16::from_be_bytes([first, second])) * 500 / 65_536;
-    500 * u16::from(table) + u16::try_from(of_table).expect("below 500")
 }
 
 fn damaged(table: Table) -> StoreError {

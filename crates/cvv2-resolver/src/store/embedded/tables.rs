@@ -3,11 +3,10 @@
 use heed::types::Bytes;
 use heed::{CommitToken, Database, DatabaseOpener, OnCommit, RoTxn, RwTxn};
 
-use super::rotation::Position;
-use crate::seal::{
-    FORMAT, KeyId, KeyVersion, Nonces, SEAL_LEN, SEALS_MAX, Sealer, Table, Unopened,
-};
+use crate::seal::{FORMAT, KeyId, KeyVersion, SEAL_LEN, SEALS_MAX, Sealer, Table, Unopened};
 use crate::store::StoreError;
+use crate::store::live_key::LiveKey;
+use crate::store::resealing::Position;
 
 /// The handles of the tables; `'static` once the transaction that opened them is committed.
 pub(super) struct Tables<'t> {
@@ -93,15 +92,7 @@ impl<'t> Tables<'t> {
         if live.index != sealer.id() {
             return Err(StoreError::WrongKeys { store: live.index, given: sealer.id() });
         }
-        for LiveKey { version, id, proof } in &live.sealing {
-            let version = *version;
-            let given = sealer.sealing_id(version).ok_or(StoreError::MissingKey { version })?;
-            if given != *id {
-                return Err(StoreError::WrongSealingKey { version, store: *id, given });
-            }
-            // The ids are there for the messages; this is the proof, of both keys.
-            sealer.open(&sealer.proof(), proof, &mut []).map_err(|Unopened| DAMAGED)?;
-        }
+        live.sealing.iter().try_for_each(|key| key.check(sealer))?;
         sealer.set_current(live.current).map_err(|Unopened| DAMAGED)
     }
 
@@ -118,14 +109,10 @@ impl<'t> Tables<'t> {
         sealer: &Sealer,
     ) -> Result<(), StoreError> {
         let version = sealer.current();
-        let id = sealer.sealing_id(version).ok_or(StoreError::MissingKey { version })?;
-        let mut nonces = Nonces::new();
-        let proof = sealer.seal(&sealer.proof(), &nonces.next()?, &[]);
-        let proof = proof.try_into().expect("a seal around nothing");
-        live.sealing.push(LiveKey { version, id, proof });
+        live.sealing.push(LiveKey::new(sealer, version)?);
         live.current = version;
         self.meta.put(txn, META_KEYS, &live.to_bytes())?;
-        self.meta.put(txn, &seals_key(version), &nonces.given().to_be_bytes())?;
+        self.meta.put(txn, &seals_key(version), &LiveKey::SEALS.to_be_bytes())?;
         Ok(())
     }
 
@@ -225,18 +212,12 @@ pub(super) struct LiveKeys {
     sealing: Vec<LiveKey>,
 }
 
-struct LiveKey {
-    version: KeyVersion,
-    id: KeyId,
-    proof: [u8; SEAL_LEN],
-}
-
 impl LiveKeys {
     fn read(row: &[u8]) -> Option<Self> {
         let (index, row) = row.split_first_chunk()?;
         let (&[current], row) = row.split_first_chunk()?;
-        let (entries, rest) = row.as_chunks::<{ LiveKey::LEN }>();
-        let sealing = entries.iter().map(LiveKey::read).collect::<Option<Vec<_>>>()?;
+        let (entries, rest) = row.as_chunks::<LIVE_KEY_LEN>();
+        let sealing = entries.iter().map(read_live_key).collect::<Option<Vec<_>>>()?;
         let current = KeyVersion::new(current)?;
         (rest.is_empty() && sealing.iter().any(|key| key.version == current)).then_some(Self {
             index: KeyId(*index),
@@ -257,18 +238,16 @@ impl LiveKeys {
     }
 }
 
-impl LiveKey {
-    const LEN: usize = 1 + KeyId::LEN + SEAL_LEN;
+const LIVE_KEY_LEN: usize = 1 + KeyId::LEN + SEAL_LEN;
 
-    fn read(entry: &[u8; Self::LEN]) -> Option<Self> {
-        let (&[version], entry) = entry.split_first_chunk()?;
-        let (id, proof) = entry.split_first_chunk()?;
-        Some(Self {
-            version: KeyVersion::new(version)?,
-            id: KeyId(*id),
-            proof: proof.try_into().ok()?,
-        })
-    }
+fn read_live_key(entry: &[u8; LIVE_KEY_LEN]) -> Option<LiveKey> {
+    let (&[version], entry) = entry.split_first_chunk()?;
+    let (id, proof) = entry.split_first_chunk()?;
+    Some(LiveKey {
+        version: KeyVersion::new(version)?,
+        id: KeyId(*id),
+        proof: proof.try_into().ok()?,
+    })
 }
 
 fn seals_key(version: KeyVersion) -> Vec<u8> {

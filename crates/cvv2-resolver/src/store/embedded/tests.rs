@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 use cvv2::{Expiry, Pan};
 use tempfile::TempDir;
 
+#[path = "../../../tests/canaries/mod.rs"]
+mod canaries;
+
+use canaries::{forms, is_in};
+
 use super::generation::MAP_BYTES;
 use super::tables::Rows;
 use super::*;
@@ -352,42 +357,20 @@ fn assert_no_canary(home: &Home) {
     }
 }
 
-/// The shapes in which digits could lie in a file.
-fn forms(digits: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let packed = |digits: &str| {
-        let even = &digits[..digits.len() / 2 * 2];
-        hex::decode(even).unwrap()
-    };
-    let mut forms = vec![
-        ("ASCII", digits.as_bytes().to_vec()),
-        ("digit values", digits.bytes().map(|ascii| ascii - b'0').collect()),
-        ("BCD", packed(digits)),
-        ("BCD, half a byte off", packed(&digits[1..])),
-        ("hex of the ASCII", hex::encode(digits).into_bytes()),
-        ("UTF-16", digits.bytes().flat_map(|ascii| [ascii, 0]).collect()),
-    ];
-    if let Ok(value) = digits.parse::<u64>() {
-        forms.push(("little-endian number", value.to_le_bytes()[..7].to_vec()));
-        forms.push(("big-endian number", value.to_be_bytes()[1..].to_vec()));
-    }
-    forms
-}
-
 /// Whether the bytes are anywhere in the store's directory.
 fn is_in_files(home: &Home, needle: &[u8]) -> bool {
-    fn is_in(path: &Path, needle: &[u8]) -> bool {
+    fn is_below(path: &Path, needle: &[u8]) -> bool {
         if path.is_dir() {
             let mut entries = std::fs::read_dir(path).unwrap();
-            return entries.any(|entry| is_in(&entry.unwrap().path(), needle));
+            return entries.any(|entry| is_below(&entry.unwrap().path(), needle));
         }
         // The readers' table is left alone: closing it would let go of LMDB's own locks on it.
         if path.ends_with("lock.mdb") {
             return false;
         }
-        let data = std::fs::read(path).unwrap();
-        data.windows(needle.len()).any(|window| window[0] == needle[0] && window == needle)
+        is_in(&std::fs::read(path).unwrap(), needle)
     }
-    is_in(&home.directory, needle)
+    is_below(&home.directory, needle)
 }
 
 #[test]

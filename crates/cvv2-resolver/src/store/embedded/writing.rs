@@ -11,7 +11,8 @@ use crate::card_ref::CardRef;
 use crate::encoding::RecordBytes;
 use crate::record::CardRecord;
 use crate::seal::{Nonces, Sealer, Table, Unopened};
-use crate::store::{NewCard, PutOutcome, REFS_MAX, StoreError};
+use crate::store::refs_after_put::refs_after_put;
+use crate::store::{NewCard, PutOutcome, StoreError, unopened};
 
 /// A transaction that puts cards.
 pub(super) struct Writing<'g> {
@@ -34,30 +35,24 @@ impl<'g> Writing<'g> {
         let Self { generation, sealer, txn, nonces } = self;
         let tables = &generation.tables;
         let home = sealer.card(*new.bank, new.record.pan());
-        let mut refs = match tables.cards.get(txn, &home.key())? {
+        let known = match tables.cards.get(txn, &home.key())? {
             Some(row) => match sealer.open_card(&home, row) {
                 Ok(card) => card.refs,
                 Err(Unopened) => return Err(unopened(sealer, Table::Cards, row)),
             },
             None => Vec::new(),
         };
-        let known = refs.len();
-        for (reference, card) in new.refs.iter().enumerate() {
-            if refs.contains(card) {
-                continue;
-            }
+        let is_new = known.is_empty();
+        let refs = refs_after_put(known, new.refs, |card| {
             let place = sealer.reference(*new.bank, card);
-            if tables.references.get(txn, &place.key())?.is_some() {
-                return Ok(PutOutcome::Taken { reference });
-            }
-            refs.push(card.clone());
-        }
-        if new.refs.is_empty() || refs.len() > REFS_MAX {
-            let count = if new.refs.is_empty() { 0 } else { refs.len() };
-            return Ok(PutOutcome::References { count });
-        }
+            Ok::<_, StoreError>(tables.references.get(txn, &place.key())?.is_some())
+        })?;
+        let refs = match refs {
+            Ok(refs) => refs,
+            Err(refused) => return Ok(refused),
+        };
 
-        let row = sealer.seal_card(&home, new.record, &refs, nonces)?;
+        let row = sealer.seal_card(sealer.current(), &home, new.record, &refs, nonces)?;
         tables.cards.put(txn, &home.key(), &row)?;
         let mut record = RecordBytes::new();
         record.write(new.record);
@@ -66,7 +61,7 @@ impl<'g> Writing<'g> {
             let row = sealer.seal(&place, &nonces.next()?, record.as_slice());
             tables.references.put(txn, &place.key(), &row)?;
         }
-        Ok(if known == 0 { PutOutcome::Added } else { PutOutcome::Replaced })
+        Ok(if is_new { PutOutcome::Added } else { PutOutcome::Replaced })
     }
 
     /// Commits, and returns when the disk has it.
@@ -74,14 +69,6 @@ impl<'g> Writing<'g> {
         let (made, under) = (self.nonces.given().cast_signed(), self.sealer.current());
         self.generation.tables.count_seals(&mut self.txn, under, made)?;
         Ok(self.txn.commit()?)
-    }
-}
-
-/// Why a row did not open.
-pub(super) fn unopened(sealer: &Sealer, table: Table, row: &[u8]) -> StoreError {
-    match sealer.missing_key(row) {
-        Some(version) => StoreError::MissingKey { version },
-        None => StoreError::Damaged { table: table.name() },
     }
 }
 

@@ -22,9 +22,8 @@ use super::{PARTS, part_of};
 use crate::card_ref::CardRef;
 use crate::import::Claim;
 use crate::seal::{Sealer, Table};
-use crate::store::StoreError;
 use crate::store::embedded::generation::Generation;
-use crate::store::embedded::writing::unopened;
+use crate::store::{StoreError, unopened};
 
 /// A mark for each row of a file.
 pub(super) struct Marks {
