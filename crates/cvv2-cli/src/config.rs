@@ -120,7 +120,9 @@ impl Config {
     /// What `cvv2 serve` needs, every number in its range.
     pub(crate) fn serve(&self) -> Result<Serve, Failure> {
         let serve = self.serve.clone().ok_or_else(|| {
-            Failure::bad_input("the configuration has no table [serve]; `cvv2 demo --keep` shows one")
+            Failure::bad_input(
+                "the configuration has no table [serve]; `cvv2 demo --keep` shows one",
+            )
         })?;
         serve.checked(&self.folder)
     }

@@ -77,7 +77,9 @@ fn read_request(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
 
 fn caller(config: &Config) -> Result<Caller, Failure> {
     let caller = config.caller.as_ref().ok_or_else(|| {
-        Failure::bad_input("the configuration has no table [caller]: whom does the request speak for?")
+        Failure::bad_input(
+            "the configuration has no table [caller]: whom does the request speak for?",
+        )
     })?;
     let banks = caller.banks.iter().map(|code| {
         BankId::parse(code).map_err(|e| Failure::BadInput(format!("[caller] banks: {e}")))

@@ -4,16 +4,15 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
+use cvv2::key::{Kbpk, KbpkAlgorithm};
 use cvv2::secret::{Protection, Secret};
-use cvv2_service::ServiceKey;
-use cvv2_service::audit::{
-    AnchorOptions, AuditLog, AuditOptions, Ending, Event, EventRecord, Head, RequestRecord,
-};
-use cvv2_service::envelope::ErrorCode;
+use cvv2_keyring::Token;
+use cvv2_keyring::wrapped::{self, FIRST, KeyUse, NamedKey};
+use cvv2_service::audit::{AnchorOptions, AuditLog, AuditOptions, Event, EventRecord, Head};
+use cvv2_service::{CardKey, ServiceKey};
 use support::{Ran, cvv2, private_file};
 use tempfile::TempDir;
 use time::macros::datetime;
@@ -27,39 +26,25 @@ struct Home {
 impl Home {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        private_file(folder.path(), "key", &format!("{}\n", "07".repeat(32)));
         let now = datetime!(2026-01-02 03:04:05 UTC);
-        let key = ServiceKey::new(Secret::new([7; 32], Protection::Wiped).unwrap());
+        let key = service_key(folder.path());
         let options = AuditOptions {
             file_bytes_max: 4 << 10,
             anchor: Some(AnchorOptions::new(folder.path().join("anchor"))),
             ..AuditOptions::new(folder.path().join("log"))
         };
         let log = AuditLog::open(&options, &key, move || now).unwrap();
-        let start = EventRecord {
-            time: now,
-            event: Event::Start,
-            caller: None,
-            card_key: None,
-            kcv: None,
-            detail: Some("né\n\"x\""),
-        };
+        let start =
+            EventRecord { detail: Some("né\n\"x\""), ..EventRecord::new(now, Event::Start) };
         log.append(&start.into()).wait().unwrap();
         for _ in 0..10 {
-            let request = RequestRecord {
-                time: now,
-                caller: Some("ivr"),
-                client: None,
-                ending: Ending::Refused {
-                    function: Some("get_cvv2"),
-                    code: ErrorCode::CallerRateExceeded,
-                    cause: &"too many requests",
-                },
-                http_status: 429,
-                origin: Some("192.0.2.1:4711".parse().unwrap()),
-                duration: Duration::from_micros(17),
+            let shown = EventRecord {
+                caller: Some("operator"),
+                card_key: Some(CardKey::from_bytes([7; 16])),
+                detail: Some("not 429 but quite a long text, so that a few lines fill a file"),
+                ..EventRecord::new(now, Event::LimitsShown)
             };
-            log.append(&request.into()).wait().unwrap();
+            log.append(&shown.into()).wait().unwrap();
         }
         Self { head: log.close().unwrap(), folder }
     }
@@ -75,11 +60,23 @@ impl Home {
 
     /// Runs `verify` on these paths, with the key.
     fn verify(&self, words: &[&str]) -> Ran {
-        let key = self.path("key");
-        let mut all = vec!["audit", "verify", "--service-key", &key];
+        let (key, kbpk) = (self.path("keys/service"), self.path("kbpk"));
+        let mut all = vec!["audit", "verify", "--service-key", &key, "--kbpk-file", &kbpk];
         all.extend(words);
         cvv2(&all, "")
     }
+}
+
+/// The key of a service, in its file, under a KBPK in another.
+fn service_key(folder: &Path) -> ServiceKey {
+    let hex = "0F1E2D3C".repeat(8);
+    let kbpk = Kbpk::from_hex(KbpkAlgorithm::Aes256, &hex, Protection::Wiped).unwrap();
+    private_file(folder, "kbpk", &format!("cvv2-kbpk-1 AES-256 {hex} {}\n", kbpk.kcv()));
+    fs::create_dir(folder.join("keys")).unwrap();
+    let name = Token::parse("root").unwrap();
+    let key = NamedKey::copied(name, FIRST, KeyUse::Hmac, &[7; 32], &kbpk).unwrap();
+    wrapped::create(&folder.join("keys/service"), "service", &[key], &kbpk).unwrap();
+    ServiceKey::new(Secret::new([7; 32], Protection::Wiped).unwrap())
 }
 
 #[test]

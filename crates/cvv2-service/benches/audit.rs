@@ -7,17 +7,24 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot set itself up has failed")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use cvv2::secret::{Protection, Secret};
+use cvv2_resolver::MemoryStore;
 use cvv2_service::audit::{
-    AuditLog, AuditOptions, Ending, Pending, Record, RequestRecord, Verifier, log_files,
+    AuditLog, AuditOptions, Pending, Record, RequestRecord, Verifier, log_files,
 };
-use cvv2_service::envelope::ErrorCode;
-use cvv2_service::{ServiceKey, SystemClock};
+use cvv2_service::envelope::Function;
+use cvv2_service::{
+    CardServices, Cause, KeyringSource, Outcome, ServiceKey, Settings, SystemClock,
+};
 use time::OffsetDateTime;
+
+/// The published request.
+const REQUEST: &[u8] = include_bytes!("../tests/data/request.json");
 
 criterion_group!(benches, hand_over, commit, verify);
 criterion_main!(benches);
@@ -26,7 +33,8 @@ criterion_main!(benches);
 fn hand_over(c: &mut Criterion) {
     let home = home();
     let log = open(&home);
-    let record = record();
+    let outcome = outcome();
+    let record = record(&outcome);
     c.benchmark_group("audit").throughput(Throughput::Elements(1)).bench_function("append", |b| {
         b.iter_custom(|count| {
             let mut spent = Duration::ZERO;
@@ -48,7 +56,8 @@ fn hand_over(c: &mut Criterion) {
 fn commit(c: &mut Criterion) {
     let home = home();
     let log = open(&home);
-    let record = record();
+    let outcome = outcome();
+    let record = record(&outcome);
     let mut group = c.benchmark_group("audit/commit");
     for count in [1, 64, 512] {
         group.throughput(Throughput::Elements(count));
@@ -62,7 +71,8 @@ fn commit(c: &mut Criterion) {
 fn verify(c: &mut Criterion) {
     let home = home();
     let log = open(&home);
-    let record = record();
+    let outcome = outcome();
+    let record = record(&outcome);
     for _ in 0..20 {
         all_on_disk((0..512).map(|_| log.append(&record)).collect());
     }
@@ -100,17 +110,20 @@ fn open(home: &tempfile::TempDir) -> AuditLog {
     AuditLog::open(&AuditOptions::new(home.path()), &key(), SystemClock).unwrap()
 }
 
-fn record() -> Record<'static> {
+/// What the service makes of a request: every member of the record has something to say.
+fn outcome() -> Outcome {
+    let keys = Arc::new(KeyringSource::locked(Vec::new()));
+    let store = Arc::new(MemoryStore::new());
+    let services = CardServices::new(Settings::default(), store, keys, SystemClock).unwrap();
+    services.refuse(Function::GetCvv2, REQUEST, Cause::NoSuchPlastic).outcome
+}
+
+fn record(outcome: &Outcome) -> Record<'_> {
     Record::from(RequestRecord {
         time: OffsetDateTime::now_utc(),
         caller: Some("ivr.north"),
         client: Some("5f2c9f1e-7a43-4b0e-9d0b-0d6b7c1a2e3f"),
-        ending: Ending::Refused {
-            function: Some("get_cvv2"),
-            code: ErrorCode::CardNotFound,
-            cause: &"the card has no plastic of this expiry",
-        },
-        http_status: 200,
+        outcome,
         origin: Some("192.0.2.17:50123".parse().unwrap()),
         duration: Duration::from_micros(812),
     })

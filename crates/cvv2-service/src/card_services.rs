@@ -273,13 +273,7 @@ impl CardServices {
         self.write(now, seen, ErrorCode::Success.meaning(), Some(body), outcome)
     }
 
-    fn deny(
-        &self,
-        now: OffsetDateTime,
-        seen: &Seen,
-        mut outcome: Outcome,
-        cause: Cause,
-    ) -> Answer {
+    fn deny(&self, now: OffsetDateTime, seen: &Seen, mut outcome: Outcome, cause: Cause) -> Answer {
         let description = cause.description();
         outcome.code = cause.code();
         outcome.http_status = cause.http_status();
@@ -303,11 +297,7 @@ impl CardServices {
             date_time: &date_time(now),
             body,
         };
-        Answer {
-            http_status: outcome.http_status,
-            json: response.to_json(&self.settings),
-            outcome,
-        }
+        Answer { http_status: outcome.http_status, json: response.to_json(&self.settings), outcome }
     }
 }
 
@@ -334,9 +324,11 @@ fn computes_the_published_value() -> bool {
     let cvk = CvkPair::from_hex(PROBE_KEY, ExpiryOrder::YyMm, Policy::TestVectors);
     let card = Pan::parse(PROBE_PAN).ok().zip(Expiry::parse_yymm(PROBE_EXPIRY).ok());
     let code = ServiceCode::parse(PROBE_SERVICE_CODE).ok();
-    let computed = cvk.ok().zip(card).zip(code).and_then(|((cvk, (pan, expiry)), code)| {
-        cvk.cvv(&pan, &expiry, &code).ok()
-    });
+    let computed = cvk
+        .ok()
+        .zip(card)
+        .zip(code)
+        .and_then(|((cvk, (pan, expiry)), code)| cvk.cvv(&pan, &expiry, &code).ok());
     computed.is_some_and(|cvv| cvv.expose().as_str() == PROBE_CVV)
 }
 

@@ -97,8 +97,10 @@ impl Guard {
         if self.replays == Replays::Ignore {
             return Ok(false);
         }
-        let message = self.card_hasher.hash_message(caller.name(), source.expose(), msg_id.expose());
-        let _ = (message, now); let is_first = true;
+        let message =
+            self.card_hasher.hash_message(caller.name(), source.expose(), msg_id.expose());
+        let _ = (message, now);
+        let is_first = true;
         match self.replays {
             Replays::Reject if !is_first => Err(Cause::Replayed),
             _ => Ok(!is_first),

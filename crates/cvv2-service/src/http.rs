@@ -118,9 +118,7 @@ pub fn substitute(service: &HttpService, uri: &Uri, why: Unanswered) -> Response
         (None, Unanswered::Late) => {
             text(StatusCode::GATEWAY_TIMEOUT, "the deadline of the request has passed\n")
         }
-        (None, Unanswered::Panicked) => {
-            text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
-        }
+        (None, Unanswered::Panicked) => text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n"),
     }
 }
 

@@ -156,7 +156,11 @@ impl Collector for Figures {
         let Self { audit, limits, transport, cvk_ages_days } = self;
 
         figures.counter("audit_records", "The last record on disk", audit.head.sequence)?;
-        figures.gauge("audit_queued_records", "Records that wait for the disk", audit.queued as u64)?;
+        figures.gauge(
+            "audit_queued_records",
+            "Records that wait for the disk",
+            audit.queued as u64,
+        )?;
         let failing = u64::from(audit.failure.is_some());
         figures.gauge("audit_failing", "1 while no record can be written", failing)?;
         let anchored = audit.anchored.map_or(0, |head| head.sequence);
@@ -168,10 +172,22 @@ impl Collector for Figures {
             MetricType::Counter,
             [("of", "caller", limits.refused_by_caller), ("of", "card", limits.refused_by_card)],
         )?;
-        figures.counter("limits_unavailable", "Charges that could not be kept", limits.unavailable)?;
+        figures.counter(
+            "limits_unavailable",
+            "Charges that could not be kept",
+            limits.unavailable,
+        )?;
         figures.gauge("limits_charges", "Charges that are kept in mind", limits.card_charges)?;
-        figures.gauge("limits_lag", "Changes of limits that wait for the disk", limits.journal_lag)?;
-        figures.gauge("limits_journal_bytes", "Bytes of the limits' journal", limits.journal_bytes)?;
+        figures.gauge(
+            "limits_lag",
+            "Changes of limits that wait for the disk",
+            limits.journal_lag,
+        )?;
+        figures.gauge(
+            "limits_journal_bytes",
+            "Bytes of the limits' journal",
+            limits.journal_bytes,
+        )?;
 
         figures.family(
             "transport_events",

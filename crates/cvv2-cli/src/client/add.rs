@@ -5,9 +5,7 @@ use std::time::Duration;
 use cvv2_keyring::Token as Name;
 use cvv2_resolver::BankId;
 use cvv2_service::CertificateFingerprint;
-use cvv2_service::auth::{
-    Client, ClientSecret, ClientsDraft, LIFETIME_SECONDS, SecretHash,
-};
+use cvv2_service::auth::{Client, ClientSecret, ClientsDraft, LIFETIME_SECONDS, SecretHash};
 use cvv2_service::{Scope, Scopes};
 
 use super::{client_json, open, show_secret};

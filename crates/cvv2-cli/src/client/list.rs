@@ -1,8 +1,8 @@
 //! `cvv2 client list` and `check`: the file as the service reads it.
 
 use cvv2_resolver::BankId;
-use cvv2_service::Scope;
 use cvv2_service::CertificateFingerprint;
+use cvv2_service::Scope;
 use cvv2_service::auth::{Client, Clients, ClientsError};
 use serde_json::{Value, json};
 

@@ -90,7 +90,6 @@ fn is_bare_key(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
-
 /// Puts a value where the keys lead, making the tables on the way.
 fn put<'t>(
     table: &mut DeTable<'t>,
@@ -101,11 +100,13 @@ fn put<'t>(
     let (key, deeper) = keys.split_first().filter(|(key, _)| is_bare_key(key)).ok_or(())?;
     let span = at..at + 1;
     if deeper.is_empty() {
-        table.insert(Spanned::new(span.clone(), Cow::Owned(key.clone())), Spanned::new(span, value));
+        table
+            .insert(Spanned::new(span.clone(), Cow::Owned(key.clone())), Spanned::new(span, value));
         return Ok(());
     }
     let empty = || Spanned::new(span.clone(), DeValue::Table(DeTable::new()));
-    let inner = table.entry(Spanned::new(span.clone(), Cow::Owned(key.clone()))).or_insert_with(empty);
+    let inner =
+        table.entry(Spanned::new(span.clone(), Cow::Owned(key.clone()))).or_insert_with(empty);
     match inner.get_mut() {
         DeValue::Table(inner) => put(inner, deeper, value, at),
         _ => Err(()),
@@ -168,10 +169,22 @@ mod tests {
             ("number = '0A1B2C3D4E5F6071'\n", vec![], " at line 1, column 10"),
             ("number = 0A1B2C3D4E5F6071\n", vec![], " at line 1, column "),
             (text, vec![("CVV2__NUMBER", canary)], " in the environment variable CVV2__NUMBER"),
-            (text, vec![("CVV2__NUMBER", "1"), ("CVV2__FOO", canary)], " in the environment variable CVV2__FOO"),
-            (text, vec![("CVV2__NUMBER__FOO", canary)], " in the environment variable CVV2__NUMBER__FOO"),
+            (
+                text,
+                vec![("CVV2__NUMBER", "1"), ("CVV2__FOO", canary)],
+                " in the environment variable CVV2__FOO",
+            ),
+            (
+                text,
+                vec![("CVV2__NUMBER__FOO", canary)],
+                " in the environment variable CVV2__NUMBER__FOO",
+            ),
             (text, vec![("CVV2____FOO", canary)], " in the environment variable CVV2____FOO"),
-            (text, vec![("CVV2__INNER__ON", "1\nnumber = 3")], " in the environment variable CVV2__INNER__ON"),
+            (
+                text,
+                vec![("CVV2__INNER__ON", "1\nnumber = 3")],
+                " in the environment variable CVV2__INNER__ON",
+            ),
         ] {
             let why = layered(text, &variables).unwrap_err();
             assert!(why.starts_with(&format!("not understood{place}")), "{why}");

@@ -22,7 +22,6 @@ pub(super) struct Log {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
     Info,
-    Warning,
     Error,
 }
 
@@ -30,7 +29,6 @@ impl Level {
     fn name(self) -> &'static str {
         match self {
             Self::Info => "info",
-            Self::Warning => "warning",
             Self::Error => "error",
         }
     }
@@ -59,7 +57,7 @@ fn line(
 ) -> String {
     match form {
         LogForm::Text => {
-            let mut line = format!("{now} {:7} {event}", level.name());
+            let mut line = format!("{now} {:5} {event}", level.name());
             for (name, value) in values {
                 // One line stays one line.
                 let value = value.to_string().replace(char::is_control, " ");
@@ -88,13 +86,13 @@ mod tests {
     #[test]
     fn a_line_is_one_line_in_both_forms() {
         let values: [(&str, &dyn Display); 2] = [("address", &"[::1]:8443"), ("error", &"a\nb")];
-        let text = |form| line(form, "2026-01-02T03:04:05Z", Level::Warning, "listening", &values);
+        let text = |form| line(form, "2026-01-02T03:04:05Z", Level::Error, "listening", &values);
         assert_eq!(
             text(LogForm::Text),
-            "2026-01-02T03:04:05Z warning listening address=[::1]:8443 error=a b\n"
+            "2026-01-02T03:04:05Z error listening address=[::1]:8443 error=a b\n"
         );
         let json: Value = serde_json::from_str(&text(LogForm::Json)).unwrap();
-        assert_eq!(json["level"], "warning");
+        assert_eq!(json["level"], "error");
         assert_eq!(json["error"], "a\nb");
         assert_eq!(text(LogForm::Json).matches('\n').count(), 1);
     }

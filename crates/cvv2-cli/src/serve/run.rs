@@ -121,9 +121,10 @@ fn metrics(
 ) -> Result<impl Future<Output = ()> + use<>, Failure> {
     let http = Arc::clone(&assembly.http);
     let limits = assembly.serve.connections.clone();
-    let socket = assembly.serve.metrics_listen.map(|address| {
-        listen(address).map_err(|e| Failure::System(format!("{address}: {e}")))
-    });
+    let socket = assembly
+        .serve
+        .metrics_listen
+        .map(|address| listen(address).map_err(|e| Failure::System(format!("{address}: {e}"))));
     let socket = socket.transpose()?;
     Ok(async move {
         let Some(socket) = socket else { return };
@@ -146,10 +147,8 @@ async fn until(mut stopped: watch::Receiver<bool>) {
 
 async fn record(assembly: &Assembly, event: Event) -> Result<(), Failure> {
     let version = concat!("cvv2 ", env!("CARGO_PKG_VERSION"));
-    let record = EventRecord {
-        detail: Some(version),
-        ..EventRecord::new(OffsetDateTime::now_utc(), event)
-    };
+    let record =
+        EventRecord { detail: Some(version), ..EventRecord::new(OffsetDateTime::now_utc(), event) };
     assembly
         .http
         .audit

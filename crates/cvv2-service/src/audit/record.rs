@@ -305,7 +305,8 @@ mod tests {
             replayed: false,
             ..outcome()
         };
-        let record = RequestRecord { caller: None, client: None, origin: None, ..request(&outcome) };
+        let record =
+            RequestRecord { caller: None, client: None, origin: None, ..request(&outcome) };
         assert_eq!(
             Record::from(record).to_members(),
             TIME.to_owned()
@@ -336,7 +337,9 @@ mod tests {
                 + r#","event":"token","caller":"ivr","client":"t7","cause":null,"http_status":200"#
                 + r#","origin":null,"duration_us":30000"#
         );
-        assert!(record(Some(TokenRefusal::Secret), None).contains(r#""cause":"the secret is wrong""#));
+        assert!(
+            record(Some(TokenRefusal::Secret), None).contains(r#""cause":"the secret is wrong""#)
+        );
     }
 
     #[test]

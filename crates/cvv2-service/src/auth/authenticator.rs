@@ -7,12 +7,12 @@ use time::OffsetDateTime;
 
 use super::cache::{Cache, TokenHash};
 use super::error::AuthError;
-use crate::certificate_fingerprint::CertificateFingerprint;
 use super::jws::Jws;
 use super::own::Own;
 use super::provider::{Provider, ProviderStatus};
 use super::verified::Bearer;
 use crate::caller::Caller;
+use crate::certificate_fingerprint::CertificateFingerprint;
 
 /// Tells who a request is from by its bearer token.
 ///

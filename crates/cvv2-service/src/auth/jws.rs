@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::error::AuthError;
-use crate::certificate_fingerprint::CertificateFingerprint;
 use super::object;
+use crate::certificate_fingerprint::CertificateFingerprint;
 
 /// A token that was read; nothing of it is true before its signature was verified.
 pub(super) struct Jws<'a> {

@@ -16,12 +16,12 @@ use zeroize::Zeroizing;
 use super::algorithm::Algorithm;
 use super::clients::{Client, Clients, ClientsError};
 use super::error::AuthError;
-use crate::certificate_fingerprint::CertificateFingerprint;
 use super::jws::Jws;
 use super::settings::OwnSettings;
 use super::signing_keys::{SigningKeys, SigningKeysError};
 use super::verified::{Bearer, Validity, token_id};
 use crate::caller::Caller;
+use crate::certificate_fingerprint::CertificateFingerprint;
 use crate::scope::{Scope, Scopes};
 
 /// What issues our tokens and reads them again.

@@ -20,8 +20,8 @@ use self::request::Grant;
 pub use self::request::TokenRequest;
 use super::client_secret::{GeneratorError, Presented, Salt};
 use super::clients::Client;
-use crate::certificate_fingerprint::CertificateFingerprint;
 use super::own::{Issued, Loaded, Own};
+use crate::certificate_fingerprint::CertificateFingerprint;
 use crate::scope::{Scope, Scopes};
 
 /// Answers requests for tokens: the client-credentials grant of OAuth 2.0 (RFC 6749, 4.4).

@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::error::AuthError;
-use crate::certificate_fingerprint::CertificateFingerprint;
 use super::jws::{Claims, Jws};
 use crate::caller::Caller;
+use crate::certificate_fingerprint::CertificateFingerprint;
 
 /// Who bears a token, and under which conditions, which are looked at whenever it is used.
 pub(super) struct Bearer {

@@ -29,14 +29,8 @@ use crate::transport::{Peer, read_body};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, untagged)]
 enum Named {
-    Card {
-        bank_id: String,
-        card_identifier_type: IdentifierType,
-        card_identifier_id: Text,
-    },
-    Caller {
-        caller: String,
-    },
+    Card { bank_id: String, card_identifier_type: IdentifierType, card_identifier_id: Text },
+    Caller { caller: String },
 }
 
 #[derive(Deserialize)]

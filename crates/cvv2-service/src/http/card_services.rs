@@ -39,8 +39,7 @@ pub(super) async fn serve(
     if !is_json(&parts.headers) {
         return service.turn_away(function, &visit, Cause::MediaType).await;
     }
-    let body =
-        read_body(body, &service.connection_limits, &service.transport_counters).await;
+    let body = read_body(body, &service.connection_limits, &service.transport_counters).await;
     let body = match body {
         Ok(body) => body,
         Err(error) => return service.turn_away(function, &visit, error.into()).await,

@@ -26,11 +26,11 @@ pub(super) async fn generate(
     }
     let (parts, body) = request.into_parts();
     let peer = parts.extensions.get::<Peer>().cloned();
-    let body =
-        match read_body(body, &service.connection_limits, &service.transport_counters).await {
-            Ok(body) => body,
-            Err(error) => return unread(error),
-        };
+    let body = match read_body(body, &service.connection_limits, &service.transport_counters).await
+    {
+        Ok(body) => body,
+        Err(error) => return unread(error),
+    };
     // Hashing a secret takes tens of milliseconds.
     let asked = {
         let (service, peer) = (Arc::clone(&service), peer.clone());

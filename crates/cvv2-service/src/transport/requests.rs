@@ -19,7 +19,10 @@ use super::peer::Peer;
 
 /// Why a service gave no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "whoever answers instead has to have an answer for each")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "whoever answers instead has to have an answer for each"
+)]
 pub enum Unanswered {
     /// The deadline of the request passed.
     Late,

@@ -9,10 +9,9 @@ use std::time::Duration;
 use cvv2::secret::{Protection, Secret};
 use cvv2_service::ServiceKey;
 use cvv2_service::audit::{
-    AnchorOptions, AuditLog, AuditOptions, Ending, Pending, RequestRecord, Verifier, VerifyError,
+    AnchorOptions, AuditLog, AuditOptions, Event, EventRecord, Pending, Verifier, VerifyError,
     VerifyReport, log_files,
 };
-use cvv2_service::envelope::ErrorCode;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -92,18 +91,10 @@ pub(crate) fn options(home: &Path) -> AuditOptions {
 
 /// Hands over a record that can be found again by its text.
 pub(crate) fn append(log: &AuditLog, text: &str) -> Pending {
-    let record = RequestRecord {
-        time: NOW,
+    let record = EventRecord {
         caller: Some("ivr"),
-        client: Some(text),
-        ending: Ending::Refused {
-            function: Some("get_cvv2"),
-            code: ErrorCode::NotAuthenticated,
-            cause: &"no token",
-        },
-        http_status: 401,
-        origin: None,
-        duration: Duration::from_micros(812),
+        detail: Some(text),
+        ..EventRecord::new(NOW, Event::LimitsShown)
     };
     log.append(&record.into())
 }

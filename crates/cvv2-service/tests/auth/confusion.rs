@@ -309,7 +309,7 @@ fn a_binding_of_a_provider_is_honoured() {
     let own = certificate("own");
     let mut claims = World::claims("https://one");
     // RFC 8705, 3.1: the hash of the certificate in base64url.
-    let hash = hex::decode(own.to_hex()).unwrap();
+    let hash = own.to_bytes();
     let thumbprint = Base64UrlUnpadded::encode_string(&hash);
     claims["cnf"] = json!({ "x5t#S256": thumbprint });
     let token = world.one.token(&claims);

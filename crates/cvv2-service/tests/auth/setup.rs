@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use cvv2_keyring::Token;
 use cvv2_resolver::BankId;
+use cvv2_service::CertificateFingerprint;
 use cvv2_service::auth::{
-    Auth, AuthError, AuthSettings, Authenticated, CertificateFingerprint, Client, ClientSecret,
-    ClientsDraft, SecretHash, SigningKeys, TokenAnswer, TokenRequest,
+    Auth, AuthError, AuthSettings, Authenticated, Client, ClientSecret, ClientsDraft, SecretHash,
+    SigningKeys, TokenAnswer, TokenRequest,
 };
 use cvv2_service::{Clock, Scope};
 use jsonwebtoken::jwk::Jwk;

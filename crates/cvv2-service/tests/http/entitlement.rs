@@ -52,7 +52,9 @@ fn strangers_get_one_answer_whatever_they_try() {
     let basic = "Basic aXZyOnNlY3JldA==";
     let twice = format!("Bearer {good} {good}");
     let mut answers = Vec::new();
-    for value in [None, Some(""), Some("Bearer"), Some("Bearer x"), Some(basic), Some(&cut), Some(&twice)] {
+    for value in
+        [None, Some(""), Some("Bearer"), Some("Bearer x"), Some(basic), Some(&cut), Some(&twice)]
+    {
         let mut headers = vec![("content-type", "application/json")];
         headers.extend(value.map(|value| ("authorization", value)));
         let reply = service.send("POST", GET, &headers, REQUEST.as_bytes());

@@ -78,27 +78,55 @@ fn a_deadline_that_passes_is_answered() {
 }
 
 #[test]
-fn nothing_leaves_without_its_record() {
-    let service = Service::start();
-    let bearer = service.token("ivr");
-    assert_eq!(service.post("ivr", GET, REQUEST).code(), "000");
-    // From now on every write of the log fails: its file leads to a full device.
+fn nothing_leaves_without_its_record_and_it_goes_on_when_there_is_room() {
+    let service = Service::start_with(Setup { audit_file_bytes_max: 4 << 10, ..Setup::default() });
+    let bearer = format!("Bearer {}", service.token("ivr"));
+    let ask = || {
+        let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+        service.send("POST", GET, &headers, REQUEST.as_bytes())
+    };
+    assert_eq!(ask().code(), "000");
+    // The next file cannot be made: its directory is gone.
     let audit = service.folder().join("audit");
-    service.http.audit.lead_to("/dev/full");
-    for _ in 0..3 {
-        let headers = [
-            ("authorization", &*format!("Bearer {bearer}")),
-            ("content-type", "application/json"),
-        ];
-        let reply = service.send("POST", GET, &headers, REQUEST.as_bytes());
+    let elsewhere = service.folder().join("elsewhere");
+    fs::rename(&audit, &elsewhere).unwrap();
+    let mut answered = 1;
+    let refused = loop {
+        let reply = ask();
+        if reply.status != 200 {
+            break reply;
+        }
+        answered += 1;
+        assert!(answered < 20, "a file of 4 KiB is full by now");
+    };
+    for reply in [refused, ask(), ask(), ask()] {
         assert_eq!((reply.status, reply.code().as_str()), (503, "503"), "{reply:?}");
+        assert_eq!(reply.response()["header"]["msg_id"], "223001");
         assert!(reply.response()["body"].is_null());
         assert!(!reply.body.contains("878"));
-        assert!(reply.header("retry-after").is_some());
+        assert_eq!(reply.header("retry-after"), Some("1"));
     }
     let reply = service.send("GET", "/readyz", &[], b"");
     assert_eq!((reply.status, &reply.json()["audit"]), (503, &json!(false)));
-    assert!(fs::read_dir(audit).unwrap().count() > 0);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let body = format!(
+        "grant_type=client_credentials&client_id=ivr&client_secret={}",
+        service.secret("ivr")
+    );
+    let reply = service.send("POST", "/v1/tokenkc/generate", &form, body.as_bytes());
+    assert_eq!(reply.status, 503, "no token without its record either");
+    assert!(!reply.body.contains("access_token"));
+
+    fs::rename(&elsewhere, &audit).unwrap();
+    let mut tries = 0;
+    while ask().status != 200 {
+        tries += 1;
+        assert!(tries < 200, "there is room again");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let records = service.records();
+    let granted = |record: &&serde_json::Value| record["code"] == "000";
+    assert_eq!(records.iter().filter(granted).count(), answered + 1, "one for each answer");
 }
 
 #[test]

@@ -6,11 +6,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use cvv2::secret::{Protection, Secret};
 use cvv2_keyring::Token;
 use cvv2_resolver::{BankId, CardStatus, CardStore};
-use cvv2_service::audit::{AuditLog, AuditOptions, Verifier, log_files};
+use cvv2_service::audit::{AuditLog, AuditOptions, Event, EventRecord, Verifier, log_files};
 use cvv2_service::auth::{
     Auth, AuthSettings, Client, ClientSecret, ClientsDraft, SecretHash, SigningKeys,
 };
@@ -20,9 +21,7 @@ use cvv2_service::metrics::Metrics;
 use cvv2_service::transport::{
     ConnectionLimits, Listener, TlsConfig, TlsSettings, TransportCounters, listen, serve,
 };
-use cvv2_service::{
-    CardHasher, CardServices, Guard, Replays, Scope, ServiceKey, SystemClock,
-};
+use cvv2_service::{CardHasher, CardServices, Guard, Replays, Scope, ServiceKey, SystemClock};
 use hyper_util::service::TowerToHyperService;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::Value;
@@ -44,6 +43,7 @@ pub(crate) struct Setup {
     pub(crate) policy: LimitPolicy,
     pub(crate) replays: Replays,
     pub(crate) connections: ConnectionLimits,
+    pub(crate) audit_file_bytes_max: u64,
 }
 
 impl Default for Setup {
@@ -54,6 +54,7 @@ impl Default for Setup {
             policy: LimitPolicy::default(),
             replays: Replays::default(),
             connections: ConnectionLimits::default(),
+            audit_file_bytes_max: 64 << 20,
         }
     }
 }
@@ -103,7 +104,11 @@ impl Service {
         let services = CardServices::new(settings(), setup.store, Arc::new(keys()), || NOW)
             .unwrap()
             .guarded_by(guard);
-        let audit = AuditOptions::new(home.join("audit"));
+        let audit = AuditOptions {
+            file_bytes_max: setup.audit_file_bytes_max,
+            retry_interval: Duration::from_millis(10),
+            ..AuditOptions::new(home.join("audit"))
+        };
         let counters = Arc::new(TransportCounters::new());
         let http = Arc::new(HttpService {
             services,
@@ -204,15 +209,14 @@ impl Service {
     /// Ends the service and gives its audit records, verified as a chain.
     pub(crate) fn records(mut self) -> Vec<Value> {
         self.stop();
+        // Whatever still waits for the disk is there behind this one.
+        let last = EventRecord::new(OffsetDateTime::now_utc(), Event::Stop);
+        self.http.audit.append(&last.into()).wait().unwrap();
         let folder = self.folder.path().join("audit");
-        let http = Arc::clone(&self.http);
-        let Self { folder: home, .. } = { self };
-        let http = Arc::into_inner(http).unwrap();
-        http.audit.close().unwrap();
         let files = log_files(&folder).unwrap();
-        let readers = files.iter().map(|path| {
-            (path.clone(), fs::File::open(path).map(std::io::BufReader::new))
-        });
+        let readers = files
+            .iter()
+            .map(|path| (path.clone(), fs::File::open(path).map(std::io::BufReader::new)));
         Verifier::new(&service_key()).unwrap().run(readers).unwrap();
         let lines: Vec<Value> = files
             .iter()
@@ -221,7 +225,6 @@ impl Service {
                 text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>()
             })
             .collect();
-        drop(home);
         lines
     }
 

@@ -16,7 +16,11 @@ fn each_request_has_a_record_with_the_real_cause() {
     service.post("ivr", GET, REQUEST);
     service.post("ivr", VERIFY, &verify_request("877"));
     service.post("ivr", GET, &request([("body/expiry_date", json!("2702"))]));
-    service.post("ivr", GET, &request([("body/card_identifier_id", json!("20000000000000000006"))]));
+    service.post(
+        "ivr",
+        GET,
+        &request([("body/card_identifier_id", json!("20000000000000000006"))]),
+    );
     service.post("foreign", GET, REQUEST);
     service.send("POST", GET, &[], REQUEST.as_bytes());
     let records = service.records();
@@ -35,7 +39,14 @@ fn each_request_has_a_record_with_the_real_cause() {
             ["verify_cvv2", "000", "-", "mismatch", "ivr", "08D7B4"],
             ["get_cvv2", "301", "the card has no plastic of this expiry", "-", "ivr", "-"],
             ["get_cvv2", "301", "the bank has no card under this reference", "-", "ivr", "-"],
-            ["get_cvv2", "202", "the function or the bank is none of the caller's", "-", "foreign", "-"],
+            [
+                "get_cvv2",
+                "202",
+                "the function or the bank is none of the caller's",
+                "-",
+                "foreign",
+                "-"
+            ],
             ["get_cvv2", "201", "no Authorization header", "-", "-", "-"],
         ]
     );

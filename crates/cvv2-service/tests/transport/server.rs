@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use cvv2_service::transport::{
     BodyError, ConnectionLimits, DrainReport, Listener, Peer, TlsConfig, TlsSettings,
-    TransportCounters, TransportEvent, listen, read_body, serve,
+    TransportCounters, TransportEvent, Unanswered, listen, read_body, serve,
 };
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Uri};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -54,12 +54,18 @@ impl Server {
         };
         let listener =
             Listener { socket, tls: tls.clone(), limits, counters: Arc::clone(&counters) };
-        let late = || {
-            let mut answer = Response::new(Bytes::from_static(b"late"));
-            *answer.status_mut() = StatusCode::GATEWAY_TIMEOUT;
+        let instead = |uri: &Uri, why| {
+            let (status, text) = match why {
+                Unanswered::Late => (StatusCode::GATEWAY_TIMEOUT, "late"),
+                Unanswered::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "panicked"),
+            };
+            let mut answer = Response::new(
+                Full::new(Bytes::from(format!("{text} {}", uri.path()))).boxed_unsync(),
+            );
+            *answer.status_mut() = status;
             answer
         };
-        let task = tokio::spawn(serve(listener, service, late, async {
+        let task = tokio::spawn(serve(listener, service, instead, async {
             let _ = stopped.await;
         }));
         Self { address, counters, tls, stop, task }

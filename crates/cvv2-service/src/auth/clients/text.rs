@@ -13,8 +13,8 @@ use toml::Spanned;
 use super::error::{ClientsCause, ClientsError};
 use super::{Client, Clients};
 use crate::auth::client_secret::SecretHash;
-use crate::certificate_fingerprint::CertificateFingerprint;
 use crate::auth::settings::LIFETIME_SECONDS;
+use crate::certificate_fingerprint::CertificateFingerprint;
 use crate::scope::{Scope, Scopes};
 
 /// An entry, and where what changes of it is in the text.
@@ -77,7 +77,8 @@ pub(super) fn to_toml(client: &Client) -> String {
         list(client.banks.iter().map(ToString::to_string).collect()),
     );
     if !client.certificates.is_empty() {
-        let certificates = client.certificates.iter().map(CertificateFingerprint::to_string).collect();
+        let certificates =
+            client.certificates.iter().map(CertificateFingerprint::to_string).collect();
         let _ = writeln!(text, "certificates = {}", list(certificates));
     }
     if let Some(lifetime) = client.token_lifetime {
