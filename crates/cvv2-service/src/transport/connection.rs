@@ -12,7 +12,7 @@ use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -23,6 +23,7 @@ use tokio_rustls::server::TlsStream;
 use super::activity::{Activity, Protocol, What};
 use super::connection_limits::ConnectionLimits;
 use super::counters::{TransportCounters, TransportEvent};
+use super::panics::CountingExecutor;
 use super::peer::Peer;
 use super::requests::{Requests, Substitute};
 use super::tls_config::{ALPN_HTTP2, TlsConfig};
@@ -124,7 +125,7 @@ where
         T: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let (activity, requests) = self.requests(Protocol::Http2, peer);
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let connection = http2::Builder::new(CountingExecutor(Arc::clone(&self.counters)))
             .timer(TokioTimer::new())
             .max_concurrent_streams(self.limits.h2_streams_max)
             .max_header_list_size(self.limits.header_bytes_max)

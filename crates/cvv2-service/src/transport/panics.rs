@@ -4,8 +4,13 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
+
+use hyper::rt::Executor;
+
+use super::counters::{TransportCounters, TransportEvent};
 
 /// Makes every panic of the process write its thread and its place to standard error, and nothing
 /// else: the payload of a panic may quote what it was about, and that may be a card.
@@ -22,6 +27,22 @@ pub fn install_panic_hook() {
         // Standard error may be closed, which is no reason to panic in a panic.
         let _ = io::stderr().write_all(line.as_bytes());
     }));
+}
+
+/// Runs the requests of an HTTP/2 connection as tasks, and counts those that panic outside the
+/// service's call: in the body of an answer.
+#[derive(Clone, Debug)]
+pub(super) struct CountingExecutor(pub(super) Arc<TransportCounters>);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for CountingExecutor {
+    fn execute(&self, future: F) {
+        let counters = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            if caught(future).await.is_err() {
+                counters.add(TransportEvent::Panicked);
+            }
+        });
+    }
 }
 
 /// What a future came to, or that it panicked.

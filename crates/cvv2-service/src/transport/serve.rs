@@ -146,7 +146,7 @@ async fn join(connections: &mut JoinSet<()>, counters: &TransportCounters) {
     }
 }
 
-/// A panic outside a service's call: in the body of an answer.
+/// A panic outside a service's call: in the body of an HTTP/1.1 answer.
 fn count_panic(counters: &TransportCounters, ended: Result<(), JoinError>) {
     if ended.is_err_and(|error| error.is_panic()) {
         counters.add(TransportEvent::Panicked);

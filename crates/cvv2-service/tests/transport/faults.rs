@@ -35,6 +35,17 @@ async fn a_panic_in_the_middle_of_an_answer_ends_its_connection_only() {
 }
 
 #[tokio::test]
+async fn a_panic_in_the_middle_of_an_answer_of_http2_ends_its_stream_only() {
+    let (files, certificate) = Files::new();
+    let server = Server::tls(ConnectionLimits::default(), files.settings());
+    let mut client = Client2::tls(&server, &certificate).await;
+    assert!(client.post("/panic-in-body", "").await.is_err());
+    wait_for(|| server.count(TransportEvent::Panicked) == 1).await;
+    assert_eq!(client.post("/", "").await.unwrap().0, 200);
+    wait_for(|| server.counters.requests_in_flight() == 0).await;
+}
+
+#[tokio::test]
 async fn a_deadline_is_answered_as_the_service_wants() {
     let (files, certificate) = Files::new();
     let limits = ConnectionLimits { request_deadline_ms: 100, ..ConnectionLimits::default() };

@@ -79,17 +79,17 @@ impl Authority {
         Identity { certificate, key: PrivatePkcs8KeyDer::from(key.serialize_der()).into() }
     }
 
-    /// A list that revokes one client, in PEM.
-    pub(crate) fn revoke(&self, serial: u64) -> String {
+    /// A list that revokes one client and is good until the end of a year, in PEM.
+    pub(crate) fn revoke(&self, serial: u64, year: i32) -> String {
         let revoked = RevokedCertParams {
             serial_number: serial.into(),
-            revocation_time: date_time_ymd(2024, 1, 1),
+            revocation_time: date_time_ymd(2020, 1, 1),
             reason_code: Some(RevocationReason::KeyCompromise),
             invalidity_date: None,
         };
         let list = CertificateRevocationListParams {
-            this_update: date_time_ymd(2024, 1, 1),
-            next_update: date_time_ymd(4000, 1, 1),
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(year, 12, 31),
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,
             revoked_certs: vec![revoked],

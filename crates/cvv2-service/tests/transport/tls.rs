@@ -11,7 +11,7 @@ use cvv2_service::transport::{
 };
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::{ProtocolVersion, version};
+use tokio_rustls::rustls::{HandshakeKind, ProtocolVersion, version};
 
 use crate::client::{Client, GET, client_config, connect};
 use crate::pki::{Authority, Files, Identity, write_key};
@@ -84,10 +84,10 @@ async fn client_certificates_off_optional_and_required() {
 }
 
 #[tokio::test]
-async fn a_revoked_client_is_out() {
+async fn a_revoked_client_is_out_and_everybody_when_the_list_is_old() {
     let (files, certificate) = Files::new();
     let ca = Authority::new("ours");
-    fs::write(files.path("crl.pem"), ca.revoke(7)).unwrap();
+    fs::write(files.path("crl.pem"), ca.revoke(7, 4000)).unwrap();
     let settings = TlsSettings {
         client_crl: Some(files.path("crl.pem")),
         ..files.settings_for(ClientAuth::Required, &ca)
@@ -95,6 +95,32 @@ async fn a_revoked_client_is_out() {
     let server = Server::tls(ConnectionLimits::default(), settings);
     assert!(peer(&server, &certificate, Some(ca.client(6, 4000))).await.is_some());
     assert!(peer(&server, &certificate, Some(ca.client(7, 4000))).await.is_none());
+    fs::write(files.path("crl.pem"), ca.revoke(7, 2020)).unwrap();
+    server.tls.as_ref().unwrap().reload().unwrap();
+    assert!(peer(&server, &certificate, Some(ca.client(6, 4000))).await.is_none());
+}
+
+#[tokio::test]
+async fn sessions_are_resumed_where_no_certificate_is_shown_and_nothing_has_changed() {
+    let (files, certificate) = Files::new();
+    let ca = Authority::new("ours");
+    let required = files.settings_for(ClientAuth::Required, &ca);
+    for (settings, again) in
+        [(files.settings(), HandshakeKind::Resumed), (required, HandshakeKind::Full)]
+    {
+        let server = Server::tls(ConnectionLimits::default(), settings);
+        let config = client_config(&certificate, Some(ca.client(1, 4000)), &version::TLS13);
+        let handshake = async || {
+            let mut client = Client(connect(&server, config.clone()).await.unwrap());
+            // Tickets come with the first answer.
+            assert_eq!(client.ask(GET).await.status, 200);
+            client.0.get_ref().1.handshake_kind().unwrap()
+        };
+        assert_eq!(handshake().await, HandshakeKind::Full);
+        assert_eq!(handshake().await, again);
+        server.tls.as_ref().unwrap().reload().unwrap();
+        assert_eq!(handshake().await, HandshakeKind::Full);
+    }
 }
 
 #[tokio::test]
