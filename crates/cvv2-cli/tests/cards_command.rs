@@ -6,6 +6,8 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use age::secrecy::ExposeSecret;
 use cvv2::key::{Kbpk, KbpkAlgorithm};
@@ -13,7 +15,7 @@ use cvv2::secret::Protection;
 use cvv2_resolver::{EmbeddedStore, KeyVersion, StoreKeys};
 use serde_json::{Value, json};
 use support::terminal::run_at_terminal;
-use support::{CVV2, Ran, cvv2, private_file};
+use support::{CVV2, Ran, cvv2, private_file, start};
 use tempfile::TempDir;
 
 const EXID: &str = "99984100148297467162";
@@ -610,6 +612,33 @@ mod rotation {
             assert_eq!(store.versions(), [2], "{resealed:?}");
             assert!(store.cards(&["check"], "").done().out.starts_with("20 cards"));
         }
+    }
+
+    /// Kills at moments that the machine chooses; `CVV2_KILLS` says how many.
+    #[test]
+    fn loses_nothing_when_it_is_killed() {
+        let store = Store::new();
+        store.fill(2000);
+        let kills = std::env::var("CVV2_KILLS").map_or(8, |kills| kills.parse().unwrap());
+        let mut longest = Duration::from_millis(100);
+        for kill in 0..kills {
+            let mut words = vec!["cards"];
+            words.extend(store.place.iter().map(String::as_str));
+            words.push("rotate");
+            let begun = Instant::now();
+            let mut rotation = start(&words);
+            thread::sleep(longest * (kill * 5 % 8) / 8);
+            let has_ended = rotation.try_wait().unwrap().is_some();
+            rotation.kill().unwrap();
+            rotation.wait().unwrap();
+            // So that the moments are spread over what it takes here.
+            longest = if has_ended { begun.elapsed() } else { longest * 5 / 4 };
+            assert!(store.cards(&["check"], "").done().out.starts_with("2000 cards"));
+            assert!((1..=2).contains(&store.versions().len()));
+        }
+        store.cards(&["rotate", "--resume"], "").done();
+        assert_eq!(store.versions().len(), 1);
+        assert!(store.cards(&["check"], "").done().out.starts_with("2000 cards"));
     }
 
     #[test]
