@@ -6,6 +6,8 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use age::secrecy::ExposeSecret;
 use cvv2::key::{Kbpk, KbpkAlgorithm};
@@ -13,7 +15,7 @@ use cvv2::secret::Protection;
 use cvv2_resolver::{EmbeddedStore, KeyVersion, StoreKeys};
 use serde_json::{Value, json};
 use support::terminal::run_at_terminal;
-use support::{CVV2, Ran, cvv2, private_file};
+use support::{CVV2, Ran, cvv2, private_file, start};
 use tempfile::TempDir;
 
 const EXID: &str = "99984100148297467162";
@@ -421,6 +423,48 @@ mod keys {
         ran(&shared, &["check"]).failed(2, "under another KBPK");
         ran(own, &["check"]).done();
     }
+
+    #[test]
+    #[cfg_attr(not(has_setsid), ignore = "setsid is not installed")]
+    fn custodians_type_a_kbpk_once_for_the_store_and_the_keyring() {
+        let store = Store::nothing();
+        store.file(
+            "kbpk",
+            "cvv2-kbpk-1 aes-256 \
+             88E1AB2A2E3DD38C1FA039A536500CC8A87AB9D62DC92C01058FA79F44657DE6 233155",
+        );
+        store.cards(&["init"], "").done();
+        let (keyring, kbpk) = (store.path("keys/keyring.toml"), &store.place[5]);
+        let keyring = ["--keyring", keyring.to_str().unwrap(), "--kbpk-file", kbpk];
+        cvv2(&[&["key", "init", "--existing-kbpk"], &keyring[..]].concat(), "").done();
+        store.file(
+            "cvv2.toml",
+            "[store]\npath = 'cards'\nkeys_file = 'keys/store-keys.toml'\n\
+             [caller]\nbanks = ['NIC']\n\
+             [keyring]\npath = 'keys/keyring.toml'\n\
+             kbpk = { custodians = 2, kcv = '233155' }\n",
+        );
+        store.file("request.json", "{}");
+
+        let is_it = "Is it the one on your form? (yes/no)";
+        let answers = [
+            (
+                "Component 1 of 2 (hidden):",
+                "0F1E2D3C4B5A69788796A5B4C3D2E1F00F1E2D3C4B5A69788796A5B4C3D2E1F0",
+            ),
+            (is_it, "yes"),
+            (
+                "Component 2 of 2 (hidden):",
+                "87FF86166567BAF498369C11F582ED38A76494EA669345798219022B87B79C16",
+            ),
+            (is_it, "yes"),
+        ];
+        // Where somebody was asked once more, nobody would answer.
+        let get = ["timeout", "--foreground", "30", CVV2, "get", "request.json"];
+        let get = [&get[..], &["--config", "cvv2.toml"]].concat();
+        let (ran, _) = run_at_terminal(&get, store.directory.path(), &answers);
+        assert!(ran.code == 2 && ran.out.contains("\"error_code\": \"101\""), "{ran:?}");
+    }
 }
 
 mod status {
@@ -568,6 +612,33 @@ mod rotation {
             assert_eq!(store.versions(), [2], "{resealed:?}");
             assert!(store.cards(&["check"], "").done().out.starts_with("20 cards"));
         }
+    }
+
+    /// Kills at moments that the machine chooses; `CVV2_KILLS` says how many.
+    #[test]
+    fn loses_nothing_when_it_is_killed() {
+        let store = Store::new();
+        store.fill(2000);
+        let kills = std::env::var("CVV2_KILLS").map_or(8, |kills| kills.parse().unwrap());
+        let mut longest = Duration::from_millis(100);
+        for kill in 0..kills {
+            let mut words = vec!["cards"];
+            words.extend(store.place.iter().map(String::as_str));
+            words.push("rotate");
+            let begun = Instant::now();
+            let mut rotation = start(&words);
+            thread::sleep(longest * (kill * 5 % 8) / 8);
+            let has_ended = rotation.try_wait().unwrap().is_some();
+            rotation.kill().unwrap();
+            rotation.wait().unwrap();
+            // So that the moments are spread over what it takes here.
+            longest = if has_ended { begun.elapsed() } else { longest * 5 / 4 };
+            assert!(store.cards(&["check"], "").done().out.starts_with("2000 cards"));
+            assert!((1..=2).contains(&store.versions().len()));
+        }
+        store.cards(&["rotate", "--resume"], "").done();
+        assert_eq!(store.versions().len(), 1);
+        assert!(store.cards(&["check"], "").done().out.starts_with("2000 cards"));
     }
 
     #[test]

@@ -39,7 +39,7 @@
 //! use = "encryption"           # AES-256; or "hmac": HMAC-SHA-256
 //! id = "0D34CA21"              # see below
 //! kcv = "5C15D9"               # see below
-//! block = "D0176D0AB02N02000…" # the key, as an X9.143 key block under the KBPK
+//! block = "D0176D0AB02N0210…" # the key, as an X9.143 key block under the KBPK
 //! ```
 //!
 //! | use | usage, algorithm, mode of the block | `kcv` |

@@ -28,7 +28,10 @@ pub(super) fn run(args: &CardsRotateArgs, place: &Place, print: Print) -> Result
         if args.resume {
             print.answer(
                 "no rotation is under way",
-                &json!({ "version": store.current_key().number(), "rows": 0, "dropped": [] }),
+                &json!({
+                    "version": store.current_key().number(), "rows": 0, "continued": false,
+                    "dropped": [],
+                }),
             )?;
             return Ok(Answer::Done);
         }

@@ -77,7 +77,8 @@ pub enum KbpkWarning {
 impl KbpkSource {
     /// Loads the key into memory that is at least so well protected.
     ///
-    /// `keyring` is the keyring's file, which a key file has to keep away from. `prompt` is asked
+    /// `keyring` is the keyring's file, or another file of keys that the KBPK opens, which a key file
+    /// has to keep away from. `prompt` is asked
     /// only for components, and for a PIN that comes from nowhere else.
     ///
     /// # Errors
@@ -180,8 +181,8 @@ impl fmt::Display for KbpkWarning {
         match self {
             Self::BesideKeyring { path } => write!(
                 f,
-                "{}: this key lies with the keyring that it opens: whoever copies or restores the \
-                 folder has both",
+                "{}: this key lies with the keys that it opens: whoever copies or restores the folder \
+                 has both",
                 path.display()
             ),
             Self::Environment { name } => write!(

@@ -18,7 +18,8 @@ use super::KeyVersion;
 /// itself.
 ///
 /// A key at rest is to be wrapped under a key-encryption key; a key file in clear
-/// ([`from_hex`](Self::from_hex)) is for demonstrations and tests. Whoever wraps reads
+/// ([`from_hex`](Self::from_hex)) is for tests, and for keys that are taken over from one. Whoever
+/// wraps reads
 /// [`expose_index`](Self::expose_index) and [`expose_sealing`](Self::expose_sealing), names the keys
 /// by [`id`](Self::id), [`versions`](Self::versions) and [`sealing_id`](Self::sealing_id), and puts
 /// the set together again by [`new`](Self::new).
