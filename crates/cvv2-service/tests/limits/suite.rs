@@ -168,6 +168,30 @@ fn threads_together_get_no_more_than_the_limit() {
 }
 
 #[test]
+fn tasks_await_their_tickets() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let home = Embedded::new();
+    let limits = home.open(unlimited_but_for_wrong_ones());
+    runtime.block_on(async {
+        let tasks: Vec<_> = (0..500)
+            .map(|number| {
+                let limits = limits.clone();
+                runtime.spawn(async move {
+                    limits.admit("ivr", at(0)).unwrap();
+                    limits.charge_generate("ivr", card(number % 50), at(0)).unwrap();
+                    limits.durable().await.unwrap();
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    let counters = limits.counters();
+    assert_eq!((counters.card_charges, counters.journal_lag), (500, 0));
+}
+
+#[test]
 fn what_was_charged_is_charged_after_a_restart() {
     on_every_store(|home| {
         let limits = home.open(policy());
