@@ -225,6 +225,31 @@ fn what_was_charged_is_charged_after_a_restart() {
 }
 
 #[test]
+fn a_clock_that_jumped_ahead_and_came_back_has_nothing_forgotten() {
+    on_every_store(|home| {
+        let policy = LimitPolicy { card_wrong_hard: 10, journal_bytes_min: 4096, ..policy() };
+        let limits = home.open(policy.clone());
+        (0..3).for_each(|_| assert_eq!(generate(&limits, "ivr", 1, 0), None));
+        assert_eq!(generate(&limits, "ivr", 2, 400 * DAY), None);
+        limits.durable().wait().unwrap();
+        // What was charged ahead of time stands, and keeps its time.
+        assert_eq!(generate(&limits, "ivr", 2, 1), None);
+        assert_eq!(generate(&limits, "ivr", 2, 1), None);
+        assert_eq!(generate(&limits, "ivr", 2, 350 * DAY), Some(Limit::CardGenerates));
+        // Meanwhile a journal is written anew, one piece with each wait.
+        for number in 100..600 {
+            assert_eq!(generate(&limits, "ivr", number, 2), None);
+            limits.durable().wait().unwrap();
+        }
+        assert_eq!(generate(&limits, "ivr", 1, 3), Some(Limit::CardGenerates));
+        limits.durable().wait().unwrap();
+        drop(limits);
+        let limits = home.open(policy.clone());
+        assert_eq!(generate(&limits, "ivr", 1, 3), Some(Limit::CardGenerates));
+    });
+}
+
+#[test]
 fn an_administrator_sees_and_clears() {
     on_every_store(|home| {
         let limits = home.open(policy());
