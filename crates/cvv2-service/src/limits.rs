@@ -42,8 +42,9 @@
 //!   for survives a kill and a power failure.
 //! - **Fail closed**: who cannot count lets nothing through ([`Denied::Unavailable`]).
 //!
-//! Times come from the caller. A clock that goes back opens nothing; one that jumps ahead does, as
-//! it would pass a window.
+//! Times come from the caller. A clock that goes back opens nothing. One that jumps ahead does, as
+//! if the time had passed; when it has come back, what was charged meanwhile stands until that time
+//! has come, or an administrator has cleared it.
 
 mod caller_log;
 mod card_log;

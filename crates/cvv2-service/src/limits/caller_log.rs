@@ -84,6 +84,7 @@ impl CallerLog {
     }
 
     /// When it was charged last.
+    #[cfg(feature = "postgres")]
     pub(super) const fn last(&self) -> Moment {
         self.last
     }

@@ -121,6 +121,10 @@ impl CardLog {
 
     /// Drops what matters to no limit any more.
     pub(super) fn forget(&mut self, policy: &LimitPolicy, at: Moment) {
+        // Everything matters for a day at least.
+        if self.0.first().is_none_or(|oldest| at.since(oldest.at) < Span::DAY) {
+            return;
+        }
         self.0.retain(|event| {
             let kept = match event.kind {
                 EventKind::Wrong => policy.wrong_is_kept(),
@@ -170,21 +174,18 @@ impl CardLog {
             Limit::CardWrongHard => (policy.card_wrong_hard, policy.wrong_hard_window()),
             _ => (policy.card_requests_per_day, Span::DAY),
         };
-        let counts = |event: &&Event| {
-            let is_of_the_kind = match limit {
-                Limit::CardGenerates => event.kind == EventKind::Generate,
-                Limit::CardWrongSoft => event.kind == EventKind::Wrong && event.caller == caller,
-                Limit::CardWrongHard => event.kind == EventKind::Wrong,
-                _ => true,
-            };
-            is_of_the_kind && at.since(event.at) < window
+        let in_window = self.0.partition_point(|event| at.since(event.at) >= window);
+        let counts = |event: &&Event| match limit {
+            Limit::CardGenerates => event.kind == EventKind::Generate,
+            Limit::CardWrongSoft => event.kind == EventKind::Wrong && event.caller == caller,
+            Limit::CardWrongHard => event.kind == EventKind::Wrong,
+            _ => true,
         };
-        let counted = self.0.iter().filter(counts).count();
-        let used = u32::try_from(counted).expect("a card has at most 1,100 events");
+        let counted = || self.0[in_window..].iter().filter(counts);
+        let used = u32::try_from(counted().count()).expect("a card has at most 1,100 events");
         // There will be room when as many have left the window as are over the limit, and one more.
         let room_at = used.checked_sub(max).map(|over| {
-            let mut counted = self.0.iter().filter(counts);
-            let leaves = counted.nth(over as usize).expect("the limit is at least 1");
+            let leaves = counted().nth(over as usize).expect("the limit is at least 1");
             leaves.at.after(window)
         });
         CardUsage { limit, caller: is_soft.then_some(caller), used, max, room_at }

@@ -168,6 +168,30 @@ fn threads_together_get_no_more_than_the_limit() {
 }
 
 #[test]
+fn tasks_await_their_tickets() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let home = Embedded::new();
+    let limits = home.open(unlimited_but_for_wrong_ones());
+    runtime.block_on(async {
+        let tasks: Vec<_> = (0..500)
+            .map(|number| {
+                let limits = limits.clone();
+                runtime.spawn(async move {
+                    limits.admit("ivr", at(0)).unwrap();
+                    limits.charge_generate("ivr", card(number % 50), at(0)).unwrap();
+                    limits.durable().await.unwrap();
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    let counters = limits.counters();
+    assert_eq!((counters.card_charges, counters.journal_lag), (500, 0));
+}
+
+#[test]
 fn what_was_charged_is_charged_after_a_restart() {
     on_every_store(|home| {
         let limits = home.open(policy());
@@ -197,6 +221,31 @@ fn what_was_charged_is_charged_after_a_restart() {
             let none = [(Limit::CardGenerates, 0), (Limit::CardWrongHard, 0)];
             assert_eq!(used, [&[(Limit::CardRequests, 1)][..], &none].concat());
         }
+    });
+}
+
+#[test]
+fn a_clock_that_jumped_ahead_and_came_back_has_nothing_forgotten() {
+    on_every_store(|home| {
+        let policy = LimitPolicy { card_wrong_hard: 10, journal_bytes_min: 4096, ..policy() };
+        let limits = home.open(policy.clone());
+        (0..3).for_each(|_| assert_eq!(generate(&limits, "ivr", 1, 0), None));
+        assert_eq!(generate(&limits, "ivr", 2, 400 * DAY), None);
+        limits.durable().wait().unwrap();
+        // What was charged ahead of time stands, and keeps its time.
+        assert_eq!(generate(&limits, "ivr", 2, 1), None);
+        assert_eq!(generate(&limits, "ivr", 2, 1), None);
+        assert_eq!(generate(&limits, "ivr", 2, 350 * DAY), Some(Limit::CardGenerates));
+        // Meanwhile a journal is written anew, one piece with each wait.
+        for number in 100..600 {
+            assert_eq!(generate(&limits, "ivr", number, 2), None);
+            limits.durable().wait().unwrap();
+        }
+        assert_eq!(generate(&limits, "ivr", 1, 3), Some(Limit::CardGenerates));
+        limits.durable().wait().unwrap();
+        drop(limits);
+        let limits = home.open(policy.clone());
+        assert_eq!(generate(&limits, "ivr", 1, 3), Some(Limit::CardGenerates));
     });
 }
 

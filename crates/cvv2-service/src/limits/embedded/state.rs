@@ -24,8 +24,9 @@ pub(super) struct State {
     shards: Vec<HashMap<CardKey, CardLog>>,
     /// Events of all cards.
     events: usize,
-    /// The latest time that anything has happened at.
-    latest: Moment,
+    /// The time that was told last; the beginning of time as long as none was. Not the latest of all:
+    /// a clock that jumps ahead and comes back would have everything forgotten from then on.
+    now: Moment,
     wants_room: bool,
     /// When room was wanted last.
     room_wanted: Moment,
@@ -43,7 +44,7 @@ impl State {
             next_id: 0,
             shards: (0..Self::SHARDS).map(|_| HashMap::new()).collect(),
             events: 0,
-            latest: Moment::default(),
+            now: Moment::default(),
             wants_room: false,
             room_wanted: Moment::default(),
         }
@@ -70,8 +71,8 @@ impl State {
     ) -> Result<(), Denied> {
         let id = self.id(caller, now, out)?;
         let (_, log) = self.callers.get_mut(&id).expect("its id was just found");
+        self.now = now;
         log.admit(&self.policy, now)?;
-        self.latest = self.latest.max(now);
         Record::Admitted { id, at: now }.write(out);
         Ok(())
     }
@@ -83,6 +84,7 @@ impl State {
         out: &mut Vec<u8>,
     ) -> Result<(), LimitError> {
         let id = self.id(caller, now, out)?;
+        self.now = now;
         let record = Record::NotFound { id, at: now };
         self.apply(record);
         record.write(out);
@@ -97,8 +99,8 @@ impl State {
         now: Moment,
         out: &mut Vec<u8>,
     ) -> Result<Reservation, Denied> {
+        self.now = now;
         if self.events >= self.policy.card_charges_max as usize {
-            self.latest = self.latest.max(now);
             // What was looked for a moment ago is not there yet.
             if now.since(self.room_wanted) >= Span::MINUTE {
                 self.room_wanted = now;
@@ -113,7 +115,6 @@ impl State {
         // It may have forgotten some as well.
         self.events = self.events + log.len() - before;
         let at = charged?;
-        self.latest = self.latest.max(at);
         Record::Charged { id, at, card, kind }.write(out);
         Ok(Reservation { caller: id, card, at })
     }
@@ -176,12 +177,12 @@ impl State {
     /// forgotten here too. The last one says that all are there.
     pub(super) fn write_piece(&mut self, piece: usize, out: &mut Vec<u8>) {
         let Some(shard) = piece.checked_sub(1) else { return self.write_callers(out) };
-        let (policy, latest) = (&self.policy, self.latest);
+        let (policy, now) = (&self.policy, self.now);
         let cards = &mut self.shards[shard];
         let mut events = 0;
         cards.retain(|_, log| {
             let before = log.len();
-            log.forget(policy, latest);
+            log.forget(policy, now);
             self.events -= before - log.len();
             events += log.len();
             !log.is_empty()
@@ -218,10 +219,9 @@ impl State {
     fn apply(&mut self, record: Record<'_>) {
         match record {
             Record::Caller { id, name } => self.insert_caller(id, name),
-            Record::Admitted { id, at } => self.with_caller(id, at, |log| log.requested(at)),
-            Record::NotFound { id, at } => self.with_caller(id, at, |log| log.not_found(at)),
+            Record::Admitted { id, at } => self.with_caller(id, |log| log.requested(at)),
+            Record::NotFound { id, at } => self.with_caller(id, |log| log.not_found(at)),
             Record::Charged { id, at, card, kind } => {
-                self.latest = self.latest.max(at);
                 let log = self.shards[shard_of(card)].entry(card).or_default();
                 let before = log.len();
                 log.forget(&self.policy, at);
@@ -232,7 +232,7 @@ impl State {
                 if !is_wrong && let Some(log) = self.shards[shard_of(card)].get_mut(&card) {
                     log.give_back(at, id);
                 }
-                self.with_caller(id, at, |log| log.verified(at, is_wrong));
+                self.with_caller(id, |log| log.verified(at, is_wrong));
             }
             Record::CardCleared { card } => {
                 let cleared = self.shards[shard_of(card)].remove(&card);
@@ -240,14 +240,13 @@ impl State {
             }
             Record::CallerCleared { id } => {
                 let empty = CallerLog::new(&self.policy);
-                self.with_caller(id, self.latest, |log| *log = empty);
+                self.with_caller(id, |log| *log = empty);
             }
             Record::CallersPiece | Record::CardsPiece { .. } | Record::Complete => {}
         }
     }
 
-    fn with_caller(&mut self, id: CallerId, at: Moment, change: impl FnOnce(&mut CallerLog)) {
-        self.latest = self.latest.max(at);
+    fn with_caller(&mut self, id: CallerId, change: impl FnOnce(&mut CallerLog)) {
         // It may have made room for another since.
         if let Some((_, log)) = self.callers.get_mut(&id) {
             change(log);
@@ -314,8 +313,7 @@ impl State {
             let id = CallerId(reader.u32()?);
             self.insert_caller(id, reader.name()?);
             let log = CallerLog::read(reader, &self.policy)?;
-            self.latest = self.latest.max(log.last());
-            self.with_caller(id, Moment::default(), |empty| *empty = log);
+            self.with_caller(id, |empty| *empty = log);
         }
         Ok(())
     }
@@ -332,7 +330,6 @@ impl State {
                 return Err(Unreadable);
             }
             self.events += log.len();
-            self.latest = self.latest.max(log.last().unwrap_or_default());
             self.shards[shard].insert(card, log);
         }
         Ok(())
