@@ -66,7 +66,7 @@ pub mod secret;
 
 pub use batch::Grouping;
 pub use card::{
-    Cvv, CvvError, CvvLength, Expiry, ExpiryError, ExpiryOrder, PackedCard, Pan, PanError,
+    Cvv, CvvError, CvvLength, CvvText, Expiry, ExpiryError, ExpiryOrder, PackedCard, Pan, PanError,
     ServiceCode, ServiceCodeError,
 };
 pub use cvv::{ComputeError, Verdict, VerifyError};

@@ -72,7 +72,7 @@ impl Response<'_> {
                 wire::Body {
                     card_identifier_id: body.identifier,
                     card_identifier_type: body.identifier_type.name(),
-                    cvv2: cvv2.as_ref().map(CvvText::as_str),
+                    cvv2: cvv2.as_ref().map(cvv2::CvvText::as_str),
                     verification: *verification,
                     expiry_date: body.expiry_date.expose(),
                 }
