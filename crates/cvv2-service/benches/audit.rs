@@ -77,7 +77,7 @@ fn verify(c: &mut Criterion) {
         all_on_disk((0..512).map(|_| log.append(&record)).collect());
     }
     log.close().unwrap();
-    let file = log_files(home.path()).unwrap().pop().unwrap();
+    let file = log_files(&home.path().join("log")).unwrap().pop().unwrap();
     let bytes = fs::read(&file).unwrap();
     let mut group = c.benchmark_group("audit");
     group.throughput(Throughput::Elements(20 * 512));
@@ -107,7 +107,7 @@ fn key() -> ServiceKey {
 }
 
 fn open(home: &tempfile::TempDir) -> AuditLog {
-    AuditLog::open(&AuditOptions::new(home.path()), &key(), SystemClock).unwrap()
+    AuditLog::open(&AuditOptions::new(home.path().join("log")), &key(), SystemClock).unwrap()
 }
 
 /// What the service makes of a request: every member of the record has something to say.

@@ -163,6 +163,8 @@ impl AuditLog {
 
     /// Writes what was handed over, closes the file, and anchors the last line, which is returned.
     ///
+    /// Waits for the disk, so not on a thread of asynchronous tasks.
+    ///
     /// # Errors
     ///
     /// [`AppendError`] if the last file could not be closed in order. What was acknowledged is in it

@@ -38,6 +38,9 @@ impl Verifier {
     }
 
     /// Demands that the log has every line that the anchor knows.
+    ///
+    /// Of a log that is being written, give the anchor as it was before the files were listed: it
+    /// grows as well.
     #[must_use]
     pub fn against(mut self, anchor: impl BufRead + 'static) -> Self {
         self.anchor = Some(Anchors::new(Box::new(anchor)));

@@ -1,12 +1,9 @@
 //! A disk that fails, or a process that ends, at each system call: nothing that was not written is
 //! acknowledged, and the log goes on.
-//!
-//! `CVV2_FAULTS=all` fails every call with every error; without it one in five, with one of them.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use crate::home::{Home, append};
 use crate::task::{command, said};
@@ -24,122 +21,178 @@ const FAULTS: [(&str, &[&str]); 9] = [
     ("/^rename", &["error=EIO", "error=ENOSPC", "signal=KILL"]),
 ];
 
-/// What became of the runs with a fault.
-#[derive(Debug, Default)]
-struct Seen(BTreeMap<&'static str, usize>);
-
 #[test]
 #[cfg_attr(not(has_strace), ignore = "needs strace")]
 fn stopped_or_failing_at_every_system_call() {
-    let all = std::env::var("CVV2_FAULTS").is_ok_and(|faults| faults == "all");
-    let mut seen = Seen::default();
-    let mut runs = 0;
+    let mut seen = BTreeMap::<_, usize>::new();
     for (call, faults) in FAULTS {
-        // Once, and from then on.
-        for when in ["", "+"] {
-            let mut number = 0;
-            loop {
-                number += 1;
-                let mut reached = false;
-                for fault in faults {
-                    if *fault == "signal=KILL" && when == "+" {
-                        continue;
-                    }
-                    runs += 1;
-                    if all || runs % 5 == 0 || number == 1 {
-                        let when = format!("{fault}:when={number}{when}");
-                        reached |= fail(call, &when, &mut seen);
-                    } else {
-                        // Whether there are so many calls, another run finds out.
-                        reached |= number < 5;
-                    }
+        for fault in faults {
+            // Once, and from then on.
+            for when in ["", "+"].iter().filter(|when| *fault != "signal=KILL" || when.is_empty()) {
+                let mut number = 1;
+                while let Some(ended) = fail(call, &format!("{fault}:when={number}{when}")) {
+                    *seen.entry(ended).or_default() += 1;
+                    number += 1;
                 }
-                if !reached {
-                    break;
-                }
+                assert!(number > 1, "no {call} was made");
             }
-            assert!(number > 1 || ["ftruncate"].contains(&call), "no {call} was made");
         }
     }
     println!("{seen:?}");
+    assert_eq!(seen.len(), 5, "{seen:?}");
 }
 
-/// Writes a log in which a call fails, and then goes on. `false` if there was no such call.
-fn fail(call: &str, when: &str, seen: &mut Seen) -> bool {
-    let home = Home::new();
-    let mut before = vec!["before".to_owned()];
-    let log = home.open();
-    append(&log, "before").wait().unwrap();
-    log.close().unwrap();
+/// Has a call fail while a log is written, and then goes on. How the writer ended; `None` if it
+/// made no such call.
+fn fail(call: &str, when: &str) -> Option<&'static str> {
+    let home = home_with_a_record();
     // The start of a group, to be cut off.
     let newest = home.files().0.pop().unwrap().0;
     let torn = [&fs::read(&newest).unwrap()[..], b"{\"sequence\":"].concat();
     fs::write(&newest, torn).unwrap();
 
-    let log = home.path().join("strace.log");
-    let output = command(Some(strace(&home, &log, call, when)), home.path(), "few call").output();
-    let output = output.unwrap();
-    let log = fs::read_to_string(log).unwrap();
-    let was_killed = log.contains("killed by SIGKILL");
+    let (output, log) = run(&home, call, &[&format!("{call}:{when}")]);
     let case = format!("{call}: {when}");
-    let said_all = String::from_utf8(output.stdout).unwrap();
-    let written = said(&said_all, "written");
-    let refused = said(&said_all, "refused").len();
-    let not_opened = !said(&said_all, "not opened").is_empty();
+    let was_killed = log.contains("killed by SIGKILL");
+    let says = String::from_utf8(output.stdout).unwrap();
+    let written = said(&says, "written");
+    let refused = said(&says, "refused").len();
+    let not_opened = !said(&says, "not opened").is_empty();
     assert!(
         was_killed || not_opened || written.len() + refused == 12,
-        "{case}: {said_all}{}",
+        "{case}: {says}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    before.extend(written.iter().map(|&text| text.to_owned()));
 
     // Whatever happened, the chain is whole, and what was acknowledged is in it.
-    let files = home.files();
     let anchor = fs::read(home.anchor()).unwrap();
-    let report = files.verify(Some(&anchor)).unwrap_or_else(|error| panic!("{case}: {error}"));
-    let texts = files.texts();
-    for text in &before {
-        assert!(texts.contains(text), "{case}: {text} is missing");
+    let verified = home.files().verify(Some(&anchor));
+    let records = verified.unwrap_or_else(|error| panic!("{case}: {error}")).records;
+    let texts = home.files().texts();
+    for text in written.iter().chain(&["before"]) {
+        assert!(texts.contains(*text), "{case}: {text} is missing");
     }
     // What was refused may be in it all the same, if the process ended before it was cut off.
-    let records = report.records;
-    assert!((before.len() as u64..=before.len() as u64 + 1).contains(&records), "{case}");
-    *seen
-        .0
-        .entry(match (was_killed, not_opened, refused) {
-            (true, ..) => "killed",
-            (_, true, _) => "not opened",
-            (.., 0) => "unharmed",
-            (.., 12) => "every record refused",
-            _ => "some records refused",
-        })
-        .or_default() += 1;
+    let acknowledged = written.len() as u64 + 1;
+    assert!((acknowledged..=acknowledged + 1).contains(&records), "{case}");
 
+    let log_again = home.open();
+    append(&log_again, "after").wait().unwrap();
+    log_again.close().unwrap();
+    let report = home.verify();
+    assert_eq!((report.records, report.torn_bytes), (records + 1, 0), "{case}");
+
+    let ended = match (was_killed, not_opened, refused) {
+        (true, ..) => "killed",
+        (_, true, _) => "not opened",
+        (.., 0) => "unharmed",
+        (.., 12) => "every record refused",
+        _ => "some records refused",
+    };
+    (was_killed || log.contains("(INJECTED)")).then_some(ended)
+}
+
+#[test]
+#[cfg_attr(not(has_strace), ignore = "needs strace")]
+fn what_cannot_be_cut_off_belongs_to_no_chain() {
+    let home = home_with_a_record();
+    let faults = ["fdatasync:error=EIO:when=3", "ftruncate:error=EIO"];
+    let (output, _) = run(&home, "fdatasync,ftruncate", &faults);
+    let says = String::from_utf8(output.stdout).unwrap();
+    let written = said(&says, "written");
+    assert_eq!((written.len(), said(&says, "refused").len()), (11, 1), "{says}");
+
+    let report = home.verify();
+    assert_eq!((report.records, report.refused, report.cut_bytes), (12, 1, 0));
+    assert!(report.abandoned_bytes > 100, "a record that was refused");
+    let files = home.files();
+    let failed = (0..files.0.len()).find(|&file| files.member(file, 0, "cause") == "failure");
+    let failed = failed.unwrap() - 1;
+
+    // It can be changed, as it says nothing. What is before it cannot.
+    let end: usize = files.member(failed + 1, 0, "previous_bytes").parse().unwrap();
+    let len = files.0[failed].1.len();
+    assert_eq!((len - end) as u64, report.abandoned_bytes);
+    for at in 0..len {
+        let mut changed = files.clone();
+        changed.0[failed].1[at] ^= 1;
+        assert_eq!(changed.verify(None).is_ok(), at >= end, "byte {at}");
+    }
     let log = home.open();
     append(&log, "after").wait().unwrap();
     log.close().unwrap();
-    let report = home.verify();
-    assert_eq!((report.records, report.torn_bytes), (records + 1, 0), "{case}");
-    log_says_fault(&home)
+    assert_eq!(home.verify().records, 13);
 }
 
-fn log_says_fault(home: &Home) -> bool {
-    let log = fs::read_to_string(home.path().join("strace.log")).unwrap();
-    log.contains("(INJECTED)") || log.contains("killed by SIGKILL")
+/// A record is acknowledged when it, and the name of its file, are on disk.
+#[test]
+#[cfg_attr(not(has_strace), ignore = "needs strace")]
+fn what_is_acknowledged_is_on_disk() {
+    let home = home_with_a_record();
+    let (output, log) = run(&home, "write,fdatasync,fsync,/^rename", &[]);
+    let says = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(said(&says, "written").len(), 12);
+
+    // The second file is the first one of this process, and the third follows when it is full.
+    let file = |number| format!("audit-20260102-{number:08}.jsonl");
+    let begun = |number| {
+        [
+            ("write(", ".audit-next>".to_owned()),
+            ("fsync(", ".audit-next>".to_owned()),
+            ("rename", file(number)),
+            ("fsync(", format!("{}>", home.directory().display())),
+        ]
+    };
+    let record = |number| [("write(", file(number)), ("fdatasync(", file(number))];
+    let mut calls = log.lines();
+    let mut expect = |wanted: &[(&str, String)]| {
+        for (call, of) in wanted {
+            let made = |line: &str| line.contains(call) && line.contains(of.as_str());
+            assert!(calls.any(made), "no {call} of {of}, or not in this order:\n{log}");
+        }
+    };
+    expect(&begun(2));
+    let in_second = home.files().lines(1).len() - 2;
+    assert!((8..12).contains(&in_second));
+    for number in 0..12 {
+        if number == in_second {
+            expect(&record(2));
+            expect(&begun(3));
+        }
+        expect(&record(if number < in_second { 2 } else { 3 }));
+        expect(&[("write(1", format!("written: few {number}"))]);
+    }
 }
 
-/// Fails calls that have to do with the log, no others of the process.
-fn strace(home: &Home, log: &Path, call: &str, when: &str) -> Command {
+fn home_with_a_record() -> Home {
+    let home = Home::new();
+    let log = home.open();
+    append(&log, "before").wait().unwrap();
+    log.close().unwrap();
+    home
+}
+
+/// Writes a few records in another process, where these calls on the log are traced and some of
+/// them fail. What it said, and the trace.
+fn run(home: &Home, traced: &str, faults: &[&str]) -> (Output, String) {
+    let log = home.path().join("strace.log");
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-o"]).arg(log);
-    let directory = home.directory();
-    strace.arg("-P").arg(&directory).arg("-P").arg(home.anchor());
-    for name in [".audit.lock", ".audit-next"] {
-        strace.arg("-P").arg(directory.join(name));
+    strace.args(["-f", "-y", "-qq", "-s", "64", "-o"]).arg(&log);
+    if !faults.is_empty() {
+        // No other calls of the process.
+        let directory = home.directory();
+        strace.arg("-P").arg(&directory).arg("-P").arg(home.anchor());
+        for name in [".audit.lock", ".audit-next"] {
+            strace.arg("-P").arg(directory.join(name));
+        }
+        for number in 1..=20 {
+            strace.arg("-P").arg(directory.join(format!("audit-20260102-{number:08}.jsonl")));
+        }
     }
-    for number in 1..=16 {
-        strace.arg("-P").arg(directory.join(format!("audit-20260102-{number:08}.jsonl")));
+    strace.args(["-e", &format!("trace={traced}")]);
+    for fault in faults {
+        strace.args(["-e", &format!("inject={fault}")]);
     }
-    strace.args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:{when}")]);
-    strace
+    let output = command(Some(strace), home.path(), "few few").output().unwrap();
+    (output, fs::read_to_string(log).unwrap())
 }

@@ -83,6 +83,7 @@ impl<'k> Walk<'k> {
         let mut report = self.header(file)?;
         report.files += 1;
         let counted = next.and_then(Opened::previous_end);
+        let mut last = 0;
         loop {
             let step = file.step;
             let line = Sealed::parse(file.lines.text());
@@ -101,7 +102,7 @@ impl<'k> Walk<'k> {
             let is_record = ![FILE, FILE_END].map(str::as_bytes).contains(&line.event);
             report.records += u64::from(is_record);
             self.compare(file, &mut report)?;
-            self.place = (file.path.clone(), file.lines.number());
+            last = file.lines.number();
             if counted == Some(file.lines.end()) {
                 report.abandoned_bytes += file.read(Lines::skip_rest)?;
                 break;
@@ -111,6 +112,7 @@ impl<'k> Walk<'k> {
                 break;
             }
         }
+        self.place = (file.path.clone(), last);
         self.report = Some(report);
         Ok(())
     }
