@@ -63,7 +63,7 @@ fn pause(failures: u32, refresh: Duration) -> Duration {
 /// The pause after the first try that failed; each failure after it doubles the pause.
 const FAILED_PAUSE: Duration = Duration::from_secs(5);
 /// The shortest pause if a token has a key that is not known: anybody can make up such tokens.
-const WANTED_PAUSE: Duration = Duration::from_secs(60);
+const WANTED_PAUSE: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {
@@ -71,11 +71,11 @@ mod tests {
 
     #[test]
     fn pauses_double_and_never_get_longer_than_the_usual_one() {
-        let pauses = |failures| pause(failures, Duration::from_secs(300)).as_secs();
+        let pauses = |failures| pause(failures, Duration::from_mins(5)).as_secs();
         assert_eq!(
             [0, 1, 2, 3, 6, 7, 8, u32::MAX].map(pauses),
             [300, 5, 10, 20, 160, 300, 300, 300]
         );
-        assert_eq!(pause(9, Duration::from_secs(60)).as_secs(), 60);
+        assert_eq!(pause(9, Duration::from_mins(1)).as_secs(), 60);
     }
 }

@@ -1,5 +1,7 @@
 //! Tokens that were made to be mistaken for others.
 
+use std::fmt::Write;
+
 use base64ct::{Base64UrlUnpadded, Encoding};
 use cvv2_service::Scope;
 use cvv2_service::auth::AuthError;
@@ -26,11 +28,12 @@ impl World {
         for (name, key) in [("one", &one), ("two", &two)] {
             let path = folder.path().join(name);
             private(&path, &key_set(&[key]));
-            more.push_str(&format!(
+            let _ = write!(
+                more,
                 "[[provider]]\nname = \"{name}\"\nissuer = \"https://{name}\"\naudience = \"cvv2\"\n\
                  algorithms = [\"ES256\"]\njwks = {{ file = \"{}\" }}\n",
                 path.display()
-            ));
+            );
         }
         let clients = vec![client("acme-ivr", &[Scope::Generate], &["IBTF"])];
         Self { setup: Setup::with(clients, &more), one, two }

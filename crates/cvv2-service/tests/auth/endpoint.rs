@@ -192,7 +192,7 @@ fn a_secret_is_exchanged_without_a_moment_in_which_none_counts() {
 #[test]
 fn a_clients_own_lifetime_wins() {
     let mut brief = client("brief", &BOTH, &["IBTF"]);
-    brief.token_lifetime = Some(std::time::Duration::from_secs(60));
+    brief.token_lifetime = Some(std::time::Duration::from_mins(1));
     let setup = Setup::new(vec![brief]);
     assert_eq!(json_of(&setup.ask("brief", secret().0.expose(), None))["expires_in"], 60);
 }

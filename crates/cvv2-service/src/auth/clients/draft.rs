@@ -116,12 +116,11 @@ impl ClientsDraft {
     pub fn set_disabled(&mut self, id: &str, disabled: bool) -> Result<(), ClientsError> {
         let (mut meant, index, placed) = self.find(id)?;
         meant[index].disabled = disabled;
-        let text = match placed.disabled {
-            Some(place) => replaced(&self.text, place, &disabled.to_string()),
-            None => {
-                let at = line_end(&self.text, placed.id.end);
-                replaced(&self.text, at..at, &format!("\ndisabled = {disabled}"))
-            }
+        let text = if let Some(place) = placed.disabled {
+            replaced(&self.text, place, &disabled.to_string())
+        } else {
+            let at = line_end(&self.text, placed.id.end);
+            replaced(&self.text, at..at, &format!("\ndisabled = {disabled}"))
         };
         self.change(text, &meant)
     }

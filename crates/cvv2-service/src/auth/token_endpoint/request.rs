@@ -245,7 +245,7 @@ mod tests {
         }
         let scope = parse(
             JSON,
-            Some(&id_and_secret),
+            Some(&*id_and_secret),
             r#"{"grant_type":"client_credentials","scope":"a b"}"#,
         );
         assert_eq!(scope.unwrap().2.as_deref(), Some("a b"));
@@ -270,8 +270,8 @@ mod tests {
             (FORM, None, &format!("{whole}%2")),
             (FORM, None, &format!("{whole}%zz")),
             (FORM, None, &format!("{whole}%ff")),
-            (FORM, Some(&basic), whole),
-            (FORM, Some(&basic), "grant_type=client_credentials&client_id=other"),
+            (FORM, Some(&*basic), whole),
+            (FORM, Some(&*basic), "grant_type=client_credentials&client_id=other"),
             (FORM, Some("Bearer x"), whole),
             (FORM, Some("Basic"), whole),
             (FORM, Some("Basic YQ=="), "grant_type=client_credentials"),
