@@ -63,7 +63,7 @@ impl CardHasher {
     /// The name of the card with this PAN.
     #[must_use]
     pub fn hash(&self, pan: &Pan) -> CardKey {
-        self.first_half(self.0.clone().chain_update(pan.expose()))
+        first_half(self.0.clone().chain_update(pan.expose()))
     }
 
     /// The name of a message of a caller, in the same form: of none of the cards, because no PAN
@@ -75,11 +75,7 @@ impl CardHasher {
             hash.update(&(part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }
-        self.first_half(hash)
-    }
-
-    fn first_half(&self, hash: Hmac<Sha256>) -> CardKey {
-        CardKey(*hash.finalize().into_bytes().first_chunk().expect("a hash has 32 bytes"))
+        first_half(hash)
     }
 }
 
@@ -87,6 +83,10 @@ impl fmt::Debug for CardHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CardHasher([redacted])")
     }
+}
+
+fn first_half(hash: Hmac<Sha256>) -> CardKey {
+    CardKey(*hash.finalize().into_bytes().first_chunk().expect("a hash has 32 bytes"))
 }
 
 #[cfg(test)]

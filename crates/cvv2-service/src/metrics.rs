@@ -28,13 +28,16 @@ use crate::transport::{TransportCounters, TransportEvent};
 /// What is counted where it happens.
 pub struct Metrics {
     registry: Registry,
-    requests: Family<[(&'static str, &'static str); 2], Counter>,
-    durations: Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>,
-    tokens: Family<[(&'static str, &'static str); 1], Counter>,
+    requests: Family<[Label; 2], Counter>,
+    durations: Family<[Label; 1], Histogram, fn() -> Histogram>,
+    tokens: Family<[Label; 1], Counter>,
     replayed: Counter,
     unknown_fields: Counter,
-    reloads: Family<[(&'static str, &'static str); 1], Counter>,
+    reloads: Family<[Label; 1], Counter>,
 }
+
+/// A name and a value, both of which the program has: none comes from a request.
+type Label = (&'static str, &'static str);
 
 /// What is known elsewhere, as it is at the moment.
 #[derive(Debug)]

@@ -24,15 +24,16 @@ pub(crate) fn read<T: DeserializeOwned>(
 ) -> Result<T, String> {
     let variables: Vec<Variable> = variables.into_iter().filter_map(Variable::new).collect();
     let names: Vec<&str> = variables.iter().map(|variable| variable.name.as_str()).collect();
-    let mut file = DeTable::parse(text).map_err(|e| not_understood(&at(text, &names, e.span())))?;
+    let mut file =
+        DeTable::parse(text).map_err(|e| not_understood(&at(text, &names, e.span().as_ref())))?;
     for (number, variable) in variables.iter().enumerate() {
         // They count on behind the text, so that an error can be told to be theirs.
         let place = text.len() + number;
         put(file.get_mut(), &variable.keys, variable.value(), place)
-            .map_err(|()| not_understood(&at(text, &names, Some(place..place + 1))))?;
+            .map_err(|()| not_understood(&at(text, &names, Some(&(place..place + 1)))))?;
     }
     T::deserialize(toml::Deserializer::from(file))
-        .map_err(|e| not_understood(&at(text, &names, e.span())))
+        .map_err(|e| not_understood(&at(text, &names, e.span().as_ref())))
 }
 
 /// A variable of ours.
@@ -70,8 +71,8 @@ fn not_understood(place: &str) -> String {
 }
 
 /// Where it is: in the text, or in one of the variables, which count on behind it.
-fn at(text: &str, names: &[&str], span: Option<Range<usize>>) -> String {
-    let Some(Range { start, .. }) = span else { return String::new() };
+fn at(text: &str, names: &[&str], span: Option<&Range<usize>>) -> String {
+    let Some(&Range { start, .. }) = span else { return String::new() };
     match start.checked_sub(text.len()).and_then(|at| names.get(at)) {
         Some(name) => format!(" in the environment variable {name}"),
         None => place(text, start),

@@ -3,8 +3,8 @@
 //! Requests are in the audit log. A line here has a name and values that the service itself made:
 //! paths, counts, times, its own errors. There is no way to log a request.
 
-use std::fmt::Display;
-use std::io::{self, Write};
+use std::fmt::{Display, Write as _};
+use std::io::{self, Write as _};
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -61,7 +61,7 @@ fn line(
             for (name, value) in values {
                 // One line stays one line.
                 let value = value.to_string().replace(char::is_control, " ");
-                line.push_str(&format!(" {name}={value}"));
+                write!(line, " {name}={value}").expect("a string takes any text");
             }
             line.push('\n');
             line

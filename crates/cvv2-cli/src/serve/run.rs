@@ -107,7 +107,7 @@ async fn serve_all(
     };
     let watching = tokio::spawn(watch_certificates);
     let obeying = tokio::spawn(obey(signals, Arc::clone(&assembly), log, stop));
-    let (report, _) = tokio::join!(requests, metrics);
+    let (report, ()) = tokio::join!(requests, metrics);
     watching.abort();
     obeying.abort();
     record(&assembly, Event::Stop).await?;

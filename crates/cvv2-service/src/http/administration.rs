@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{HeaderValue, Request, Response, StatusCode};
 use cvv2_resolver::{BankId, CardRef, ContractNumber, Exid, ExidForm};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -138,7 +138,7 @@ impl HttpService {
     /// Whoever asks, if it may administer.
     async fn administrator(&self, parts: &Parts) -> Result<Arc<Authenticated>, Response<Body>> {
         let peer = parts.extensions.get::<Peer>();
-        let authorization = parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes());
+        let authorization = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
         let certificate = peer.and_then(|peer| peer.certificate);
         let now = self.now();
         let who = match self.auth.authenticator().authenticate(authorization, certificate, now) {
@@ -164,7 +164,7 @@ impl HttpService {
         let (parts, body) = request.into_parts();
         let who = self.administrator(&parts).await?;
         let body = read_body(body, &self.connection_limits, &self.transport_counters).await;
-        let body = body.map_err(|error| super::token::unread(error))?;
+        let body = body.map_err(super::token::unread)?;
         let named = serde_json::from_slice(&body)
             .map_err(|_| error_json(StatusCode::BAD_REQUEST, NAMED_HELP))?;
         let subject = match named {

@@ -1,5 +1,6 @@
 //! Get CVV2 and Verify CVV2 over HTTP.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,8 +8,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Request, Response};
-use tokio::task::spawn_blocking;
+use axum::http::{HeaderMap, HeaderValue, Request, Response};
+use tokio::task::{JoinError, spawn_blocking};
 use zeroize::Zeroizing;
 
 use super::HttpService;
@@ -44,8 +45,16 @@ pub(super) async fn serve(
         Ok(body) => body,
         Err(error) => return service.turn_away(function, &visit, error.into()).await,
     };
-    let (answer, body) = service.ask(function, who, body).await;
-    service.deliver(&visit, answer, &body).await
+    if !service.services_block {
+        let answer = service.services.handle(function, &who.caller, &body);
+        return service.deliver(&visit, answer, &body).await;
+    }
+    // A request whose client leaves is dropped; what was begun has to have its record all the same.
+    let finished = tokio::spawn(async move {
+        let (answer, body) = service.ask(function, who, body).await;
+        service.deliver(&visit, answer, &body).await
+    });
+    finished.await.unwrap_or_else(goes_on)
 }
 
 /// The answer to a request that got none. Its record is not waited for: there is no value in the
@@ -73,21 +82,17 @@ struct Visit {
 }
 
 impl HttpService {
-    /// Has the operation answer, where it may wait if it may have to.
+    /// Has the operation answer where it may wait.
     async fn ask(
         self: &Arc<Self>,
         function: Function,
         who: Arc<Authenticated>,
         body: Zeroizing<Vec<u8>>,
     ) -> (Answer, Zeroizing<Vec<u8>>) {
-        if !self.services_block {
-            return (self.services.handle(function, &who.caller, &body), body);
-        }
         let service = Arc::clone(self);
         let asked =
             spawn_blocking(move || (service.services.handle(function, &who.caller, &body), body));
-        // A panic goes on in this task, where it is contained and counted.
-        asked.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        asked.await.unwrap_or_else(goes_on)
     }
 
     /// Refuses a request of which the operation saw nothing.
@@ -154,6 +159,11 @@ impl From<BodyError> for Cause {
     }
 }
 
+/// A panic of another task goes on in this one, where it is contained and counted.
+fn goes_on<T>(error: JoinError) -> T {
+    resume_unwind(error.into_panic())
+}
+
 /// How long a caller is asked to stay away while records cannot be written.
 const UNAVAILABLE: Duration = Duration::from_secs(1);
 
@@ -162,14 +172,14 @@ fn authenticate(
     parts: &Parts,
     peer: Option<&Peer>,
 ) -> Result<Arc<Authenticated>, AuthError> {
-    let authorization = parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes());
+    let authorization = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
     let certificate = peer.and_then(|peer| peer.certificate);
     service.auth.authenticator().authenticate(authorization, certificate, service.now())
 }
 
 /// `application/json`, with any parameters.
 fn is_json(headers: &HeaderMap) -> bool {
-    let media = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let media = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let media = media.and_then(|value| value.split(|byte| *byte == b';').next());
     media.is_some_and(|media| media.trim_ascii().eq_ignore_ascii_case(b"application/json"))
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{HeaderValue, Request, Response, StatusCode};
 use tokio::task::spawn_blocking;
 
 use super::HttpService;
@@ -36,8 +36,8 @@ pub(super) async fn generate(
         let (service, peer) = (Arc::clone(&service), peer.clone());
         spawn_blocking(move || {
             let request = TokenRequest {
-                content_type: parts.headers.get(CONTENT_TYPE).map(|value| value.as_bytes()),
-                authorization: parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes()),
+                content_type: parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes),
+                authorization: parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
                 body: &body,
                 origin: peer.as_ref().map(|peer| peer.address.ip()),
             };

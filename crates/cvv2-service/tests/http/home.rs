@@ -147,7 +147,7 @@ impl Service {
         };
         let address = address.recv().unwrap();
         let (stop, served) = (Some(stop), Some(served));
-        Self { folder, address, http, agent: agent(certificate), secrets, stop, served }
+        Self { folder, address, http, agent: agent(&certificate), secrets, stop, served }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -327,8 +327,8 @@ fn certificate(home: &Path) -> (TlsSettings, Vec<u8>) {
     (TlsSettings::new(certificate, key), cert.der().to_vec())
 }
 
-fn agent(certificate: Vec<u8>) -> Agent {
-    let roots = RootCerts::new_with_certs(&[Certificate::from_der(&certificate).to_owned()]);
+fn agent(certificate: &[u8]) -> Agent {
+    let roots = RootCerts::new_with_certs(&[Certificate::from_der(certificate).to_owned()]);
     let provider = tokio_rustls::rustls::crypto::aws_lc_rs::default_provider();
     let tls = ClientTls::builder()
         .root_certs(roots)
