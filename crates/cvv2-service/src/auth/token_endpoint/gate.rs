@@ -83,6 +83,7 @@ mod tests {
             assert!(third.join().unwrap());
         });
         drop(second);
-        assert_eq!((gate.counts().inside, gate.counts().waiting), (0, 0));
+        let counts = gate.counts();
+        assert_eq!((counts.inside, counts.waiting), (0, 0));
     }
 }
