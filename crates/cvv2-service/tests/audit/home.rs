@@ -4,14 +4,18 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cvv2::secret::{Protection, Secret};
-use cvv2_service::ServiceKey;
+use cvv2_resolver::MemoryStore;
 use cvv2_service::audit::{
-    AnchorOptions, AuditLog, AuditOptions, Event, EventRecord, Pending, Verifier, VerifyError,
+    AnchorOptions, AuditLog, AuditOptions, Pending, RequestRecord, Verifier, VerifyError,
     VerifyReport, log_files,
 };
+use cvv2_service::auth::AuthError;
+use cvv2_service::envelope::Function;
+use cvv2_service::{CardServices, Cause, KeyringSource, Outcome, ServiceKey, Settings};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -91,12 +95,27 @@ pub(crate) fn options(home: &Path) -> AuditOptions {
 
 /// Hands over a record that can be found again by its text.
 pub(crate) fn append(log: &AuditLog, text: &str) -> Pending {
-    let record = EventRecord {
+    let record = RequestRecord {
+        time: NOW,
         caller: Some("ivr"),
-        detail: Some(text),
-        ..EventRecord::new(NOW, Event::LimitsShown)
+        client: Some(text),
+        outcome: outcome(),
+        origin: None,
+        duration: Duration::from_micros(812),
     };
     log.append(&record.into())
+}
+
+/// That of a request without a token.
+fn outcome() -> &'static Outcome {
+    static OUTCOME: OnceLock<Outcome> = OnceLock::new();
+    OUTCOME.get_or_init(|| {
+        let keys = Arc::new(KeyringSource::locked(Vec::new()));
+        let (settings, store) = (Settings::default(), Arc::new(MemoryStore::new()));
+        let services = CardServices::new(settings, store, keys, || NOW).unwrap();
+        let cause = Cause::NotAuthenticated(AuthError::Missing);
+        services.refuse(Function::GetCvv2, &[], cause).outcome
+    })
 }
 
 /// The files of a log, in memory.

@@ -137,7 +137,7 @@ fn many_at_once_are_in_the_log_in_their_order() {
     for file in 0..files.0.len() {
         for line in files.lines(file) {
             let line: serde_json::Value = serde_json::from_slice(line).unwrap();
-            let Some(text) = line["detail"].as_str() else { continue };
+            let Some(text) = line["client"].as_str() else { continue };
             let (thread, at) = text.split_once(' ').unwrap();
             let next = &mut next[thread.parse::<usize>().unwrap()];
             assert_eq!(at.parse(), Ok(*next));
