@@ -88,7 +88,7 @@ impl CardServices {
     /// `request` stays the caller's to wipe.
     #[must_use]
     pub fn handle(&self, function: Function, caller: &Caller, request: &[u8]) -> Answer {
-        let now = self.clock.now().to_offset(self.settings.utc_offset);
+        let now = self.now();
         let admitted = self.admit(caller, now);
         let (seen, request) = Request::parse(function, request, &self.settings);
         let mut outcome = Outcome::new(function, &seen, request.as_ref().ok());
@@ -113,10 +113,16 @@ impl CardServices {
     /// Refuses a request for a reason that is not in it. Its header is echoed if it can be read.
     #[must_use]
     pub fn refuse(&self, function: Function, request: &[u8], cause: Cause) -> Answer {
-        let now = self.clock.now().to_offset(self.settings.utc_offset);
+        let now = self.now();
         let (seen, request) = Request::parse(function, request, &self.settings);
         let outcome = Outcome::new(function, &seen, request.as_ref().ok());
         self.deny(now, &seen, outcome, cause)
+    }
+
+    /// The moment by the clock that the operations go by.
+    #[must_use]
+    pub fn now(&self) -> OffsetDateTime {
+        self.clock.now().to_offset(self.settings.utc_offset)
     }
 
     /// What of the service works at the moment. It computes, asks the store, and may wait for it.
@@ -145,7 +151,7 @@ impl CardServices {
     /// For each key in use: its check value, and for how many days it has been in force.
     #[must_use]
     pub fn cvk_ages_days(&self) -> Vec<(String, i64)> {
-        let today = self.clock.now().to_offset(self.settings.utc_offset).date();
+        let today = self.now().date();
         self.keys.ages_days(today)
     }
 

@@ -58,7 +58,7 @@ pub(super) async fn list(
         Err(refusal) => return refusal,
     };
     let listed = {
-        let (service, now) = (Arc::clone(&service), service.now());
+        let (service, now) = (Arc::clone(&service), service.services.now());
         spawn_blocking(move || {
             let filter = ListFilter::default();
             let cards = service.limits.list_cards(&filter, now)?;
@@ -84,7 +84,7 @@ pub(super) async fn show(
     };
     let card = subject.card();
     let shown = {
-        let (service, now) = (Arc::clone(&service), service.now());
+        let (service, now) = (Arc::clone(&service), service.services.now());
         spawn_blocking(move || match subject {
             Subject::Card(card) => {
                 let limits = service.limits.show_card(card, now)?;

@@ -62,8 +62,8 @@ fn a_panic_is_an_internal_error_and_the_connection_goes_on() {
 
 #[test]
 fn a_deadline_that_passes_is_answered() {
-    let slow = Strange(|| thread::sleep(Duration::from_millis(700)));
-    let connections = ConnectionLimits { request_deadline_ms: 100, ..ConnectionLimits::default() };
+    let slow = Strange(|| thread::sleep(Duration::from_millis(2500)));
+    let connections = ConnectionLimits { request_deadline_ms: 1000, ..ConnectionLimits::default() };
     let store: Arc<dyn CardStore> = Arc::new(slow);
     let service =
         Service::start_with(Setup { store, services_block: true, connections, ..Setup::default() });
