@@ -187,10 +187,10 @@ fn task_of_another_process() {
 fn import_until_killed(directory: &Path, keys: &StoreKeys) {
     let options = postgres_server::options(directory, SCHEMA, true);
     let store = PostgresStore::open(&options, keys).unwrap();
-    let mut rows = Rows::default();
-    rows.then = Some(Box::new(|_| {
+    let stop = |_| {
         say("stored");
-        std::thread::sleep(Duration::from_secs(60));
-    }));
+        std::thread::sleep(Duration::from_mins(1));
+    };
+    let mut rows = Rows { then: Some(Box::new(stop)), ..Rows::default() };
     store.import(&mut file().as_bytes(), &ImportOptions::default(), &mut rows).unwrap();
 }

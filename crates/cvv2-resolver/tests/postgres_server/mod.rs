@@ -1,6 +1,7 @@
 //! A PostgreSQL server of the test program's own, as a user without privileges, in a directory that
 //! goes with it.
 #![allow(dead_code, reason = "not every test program has a use for all of it")]
+#![allow(clippy::unwrap_used, reason = "whoever cannot start a server has failed")]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -148,7 +149,7 @@ impl Drop for Server {
 pub(crate) fn options(directory: &Path, schema: &str, may_lose: bool) -> PostgresOptions {
     let server = PostgresServer::Socket { directory: directory.to_owned(), port: 5432 };
     let mut options = PostgresOptions::new(server, "postgres", "cvv2");
-    options.schema = schema.to_owned();
+    schema.clone_into(&mut options.schema);
     options.allow_lost_commits = may_lose;
     options
 }

@@ -107,7 +107,7 @@ impl PostgresOptions {
         ];
         for (name, timeout) in timeouts {
             // Zero means no limit to PostgreSQL, and everything has one here.
-            if !(Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&timeout) {
+            if !(Duration::from_millis(1)..=Duration::from_hours(1)).contains(&timeout) {
                 return refuse(name, "give a millisecond to an hour");
             }
         }
