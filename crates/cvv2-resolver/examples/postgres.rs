@@ -97,7 +97,7 @@ fn copy(server: &Server, from: &PostgresPool, turn: usize) -> Failable<Duration>
     PostgresStore::migrate(&bare)?;
     let mut took = Duration::ZERO;
     for table in ["cards", "card_references"] {
-        let out = format!("COPY {}.{table} TO STDOUT (FORMAT binary)", from.schema());
+        let out = format!("COPY (TABLE {}.{table}) TO STDOUT (FORMAT binary)", from.schema());
         let rows = from.with(|client| {
             let mut rows = Vec::new();
             io::copy(&mut client.copy_out(&out)?, &mut rows).expect("memory takes it");
