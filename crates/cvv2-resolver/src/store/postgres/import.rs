@@ -16,6 +16,7 @@
 //! batches.
 
 mod batch;
+mod copying;
 mod progress;
 
 use std::io::{self, Read};

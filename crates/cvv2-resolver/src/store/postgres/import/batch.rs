@@ -3,9 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 
-use postgres::binary_copy::BinaryCopyInWriter;
-use postgres::types::Type;
-
+use super::copying::Copying;
 use crate::encoding::Card;
 use crate::import::{Claim, Flaw, SealedBlock};
 use crate::seal::{KeyVersion, Nonces, Place, Sealer, Table, Unopened};
@@ -147,9 +145,7 @@ impl<'b> Batch<'b> {
                 session.schema(),
                 table_name(table)
             );
-            let writer = session.txn.copy_in(&copy)?;
-            let mut writer =
-                BinaryCopyInWriter::new(writer, &[Type::BYTEA, Type::TEXT, Type::BYTEA]);
+            let mut copying = Copying::new(session.txn.copy_in(&copy)?);
             for claim in claims {
                 let place = claim.place().ok_or_else(invalid)?;
                 let again;
@@ -159,9 +155,9 @@ impl<'b> Batch<'b> {
                     again = seal_again(claim.sealed, &place, under, nonces)?;
                     &again
                 };
-                writer.write(&[&&place.index[..], &place.bank.as_str(), &sealed])?;
+                copying.push([&place.index, place.bank.as_str().as_bytes(), sealed])?;
             }
-            writer.finish()?;
+            copying.finish()?;
         }
         Ok(())
     }
