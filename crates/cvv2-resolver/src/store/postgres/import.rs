@@ -1,19 +1,20 @@
 //! Importing cards by the million, while others read and write.
 //!
 //! A batch of rows is one transaction. Most rows of a file have nothing to do with another row, nor
-//! with what the database has: they *stand alone* and are copied into the tables as they were sealed
-//! when they were read, by COPY in binary form. All others are put, in the order of the file. That
-//! comes to the same, because a row that stands alone shares nothing with any other.
+//! with what the database has: they *stand alone* and are copied into the tables as they were
+//! sealed when they were read, by COPY in binary form. All others are put, in the order of the file.
+//! That comes to the same, because a row that stands alone shares nothing with any other.
 //!
-//! COPY goes to the tables themselves and not to a staging table that is merged: merging would write
-//! every row a second time, and what it is to find out is found out before. As long as no row of the
-//! file was in the database, the database is not even asked: a row that is there after all makes the
-//! batch fail as a whole, it is done again, and from then on the database is asked which ones it has.
+//! COPY goes to the tables themselves and not to a staging table that is merged: merging would
+//! write every row a second time, and what it is to find out is found out before. As long as no row
+//! of the file was in the database, the database is not even asked: a row that is there after all
+//! makes the batch fail as a whole, it is done again, and from then on the database is asked which
+//! ones it has.
 //!
 //! How far the import is stands in the table `import`, in the same transaction as the batch, and
 //! refused rows in `import_refusals`. So after a kill an import of the same input goes on where it
-//! was, and tells all rows that were refused. Memory is bounded: a few blocks of the input and three
-//! batches.
+//! was, and tells all rows that were refused. Memory is bounded: a few blocks of the input and
+//! three batches.
 
 mod batch;
 mod copying;
@@ -95,8 +96,8 @@ impl<'s> Import<'s> {
         Ok(Self { store, progress, continued: true, may_know: false })
     }
 
-    /// Reads the input to its end, and stores its cards: while the database stores one batch, the next
-    /// one is read and sealed.
+    /// Reads the input to its end, and stores its cards: while the database stores one batch, the
+    /// next one is read and sealed.
     fn read(
         &mut self,
         blocks: &mut Blocks<'_>,
