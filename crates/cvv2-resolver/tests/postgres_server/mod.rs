@@ -39,9 +39,9 @@ impl Server {
         if let Some(user) = user() {
             chown(&directory, Some(user.0), Some(user.1)).unwrap();
         }
-        // Its input ends when this process does.
-        let script =
-            "cat >/dev/null; \"$1/pg_ctl\" -D \"$2/data\" -m immediate stop; rm -rf \"$2\"";
+        // Its input ends when this process does, also when somebody stops the whole group.
+        let script = "trap '' INT TERM HUP; cat >/dev/null; \
+                      \"$1/pg_ctl\" -D \"$2/data\" -m immediate stop; rm -rf \"$2\"";
         let watch = as_user("sh", &directory)
             .args(["-c", script, "sh", PROGRAMS])
             .arg(&directory)
