@@ -87,9 +87,9 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     let server = Server::start("");
     let done = kill_again_and_again(&server, &|number, child| {
         if number % 2 == 0 {
-            server.kill()
+            server.kill();
         } else {
-            server.stop_immediately()
+            server.stop_immediately();
         }
         child.wait().unwrap();
         server.start_again();

@@ -1,6 +1,7 @@
 //! A PostgreSQL server of the test program's own, as a user without privileges, in a directory that
 //! goes with it.
 #![allow(dead_code, reason = "not every test program has a use for all of it")]
+#![allow(clippy::unwrap_used, reason = "whoever cannot start a server has failed")]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -38,9 +39,9 @@ impl Server {
         if let Some(user) = user() {
             chown(&directory, Some(user.0), Some(user.1)).unwrap();
         }
-        // Its input ends when this process does.
-        let script =
-            "cat >/dev/null; \"$1/pg_ctl\" -D \"$2/data\" -m immediate stop; rm -rf \"$2\"";
+        // Its input ends when this process does, also when somebody stops the whole group.
+        let script = "trap '' INT TERM HUP; cat >/dev/null; \
+                      \"$1/pg_ctl\" -D \"$2/data\" -m immediate stop; rm -rf \"$2\"";
         let watch = as_user("sh", &directory)
             .args(["-c", script, "sh", PROGRAMS])
             .arg(&directory)
@@ -148,7 +149,7 @@ impl Drop for Server {
 pub(crate) fn options(directory: &Path, schema: &str, may_lose: bool) -> PostgresOptions {
     let server = PostgresServer::Socket { directory: directory.to_owned(), port: 5432 };
     let mut options = PostgresOptions::new(server, "postgres", "cvv2");
-    options.schema = schema.to_owned();
+    schema.clone_into(&mut options.schema);
     options.allow_lost_commits = may_lose;
     options
 }

@@ -117,7 +117,7 @@ impl Failure {
         matches!(self, Self::Database(error) if is_lost(error))
     }
 
-    /// Whether the transaction got into another's way, so that it may succeed when it is tried again.
+    /// Whether the transaction got into another's way, so that it may succeed when tried again.
     ///
     /// A row that is there already counts: another has put it since this one looked, or, in an
     /// import, the look was spared.

@@ -1,24 +1,29 @@
 //! Importing cards by the million, while others read and write.
 //!
 //! A batch of rows is one transaction. Most rows of a file have nothing to do with another row, nor
-//! with what the database has: they *stand alone* and are copied into the tables as they were sealed
-//! when they were read, by COPY in binary form. All others are put, in the order of the file. That
-//! comes to the same, because a row that stands alone shares nothing with any other.
+//! with what the database has: they *stand alone* and are copied into the tables as they were
+//! sealed when they were read, by COPY in binary form. All others are put, in the order of the file.
+//! That comes to the same, because a row that stands alone shares nothing with any other.
 //!
-//! COPY goes to the tables themselves and not to a staging table that is merged: merging would write
-//! every row a second time, and what it is to find out is found out before. As long as no row of the
-//! file was in the database, the database is not even asked: a row that is there after all makes the
-//! batch fail as a whole, it is done again, and from then on the database is asked which ones it has.
+//! COPY goes to the tables themselves and not to a staging table that is merged: merging would
+//! write every row a second time, and what it is to find out is found out before. As long as no row
+//! of the file was in the database, the database is not even asked: a row that is there after all
+//! makes the batch fail as a whole, it is done again, and from then on the database is asked which
+//! ones it has.
 //!
 //! How far the import is stands in the table `import`, in the same transaction as the batch, and
 //! refused rows in `import_refusals`. So after a kill an import of the same input goes on where it
-//! was, and tells all rows that were refused. Memory is bounded: a few blocks of the input and one
-//! batch.
+//! was, and tells all rows that were refused. Memory is bounded: a few blocks of the input and
+//! three batches.
 
 mod batch;
+mod copying;
 mod progress;
 
 use std::io::{self, Read};
+use std::mem;
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::thread;
 
 use self::batch::{Batch, Stored};
 use self::progress::Progress;
@@ -91,7 +96,8 @@ impl<'s> Import<'s> {
         Ok(Self { store, progress, continued: true, may_know: false })
     }
 
-    /// Reads the input to its end, and stores its cards.
+    /// Reads the input to its end, and stores its cards: while the database stores one batch, the
+    /// next one is read and sealed.
     fn read(
         &mut self,
         blocks: &mut Blocks<'_>,
@@ -100,19 +106,49 @@ impl<'s> Import<'s> {
         watcher: &mut dyn ImportWatcher,
     ) -> Result<(), ImportError> {
         let mut seals = SealsAhead::take(self.store)?;
-        let under = (&*self.store.sealer, seals.version);
-        let mut waiting: Vec<SealedBlock> = Vec::new();
-        scan(blocks, columns, options.exid_form, under, &mut |block| {
-            seals.spend(block.seals)?;
-            waiting.push(block);
-            if waiting.iter().map(|block| block.claims.len()).sum::<usize>() >= BATCH_BYTES {
-                self.store_batch(&std::mem::take(&mut waiting), seals.version, false)?;
-                watcher.progress(&self.report());
+        let (sealer, version) = (&*self.store.sealer, seals.version);
+        thread::scope(|scope| {
+            let (to_store, batches) = sync_channel(1);
+            let (tell, told) = channel();
+            let storing = scope.spawn(move || self.store_batches(&batches, version, &tell));
+            let mut waiting: Vec<SealedBlock> = Vec::new();
+            let read = scan(blocks, columns, options.exid_form, (sealer, version), &mut |block| {
+                seals.spend(block.seals)?;
+                waiting.push(block);
+                if waiting.iter().map(|block| block.claims.len()).sum::<usize>() >= BATCH_BYTES {
+                    // Nobody takes it where storing has failed, which is found below.
+                    let taken = to_store.send((mem::take(&mut waiting), false));
+                    taken.map_err(|_| StoreError::Busy)?;
+                    for progress in told.try_iter() {
+                        watcher.progress(&progress);
+                    }
+                }
+                Ok(())
+            });
+            if read.is_ok() {
+                let _ = to_store.send((waiting, true));
             }
-            Ok(())
-        })?;
-        self.store_batch(&waiting, seals.version, true)?;
-        watcher.progress(&self.report());
+            drop(to_store);
+            for progress in told {
+                watcher.progress(&progress);
+            }
+            storing.join().expect("a thread that panics has nothing to tell")?;
+            read
+        })
+    }
+
+    /// Stores one batch after the other, and tells how far it is.
+    fn store_batches(
+        &mut self,
+        batches: &Receiver<(Vec<SealedBlock>, bool)>,
+        sealed_under: KeyVersion,
+        tell: &Sender<ImportProgress>,
+    ) -> Result<(), StoreError> {
+        for (blocks, is_last) in batches {
+            self.store_batch(&blocks, sealed_under, is_last)?;
+            // Whoever has failed to read listens no more.
+            let _ = tell.send(self.report());
+        }
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! The tables, made and changed in numbered steps.
 
+use std::fmt::Write as _;
+
 use super::pool::PostgresPool;
 use super::queries::in_schema;
 use crate::store::StoreError;
@@ -63,10 +65,11 @@ fn with_partitions(step: &str, schema: &str) -> String {
             let bound = |part: u32| format!("'\\x{:02x}'", part * 256 / PARTS);
             let from = if part == 0 { "MINVALUE".to_owned() } else { bound(part) };
             let to = if part + 1 == PARTS { "MAXVALUE".to_owned() } else { bound(part + 1) };
-            statements.push_str(&format!(
+            let _ = write!(
+                statements,
                 "CREATE TABLE {schema}.{table}_{part} PARTITION OF {schema}.{table}
                  FOR VALUES FROM ({from}) TO ({to}) WITH (fillfactor = 90);\n"
-            ));
+            );
         }
         rest = after;
     }

@@ -51,8 +51,8 @@ pub struct PostgresOptions {
     /// How long the server may leave what was sent unacknowledged, before the connection counts as
     /// lost. 10 s by default. Not for sockets of the file system.
     pub tcp_timeout: Duration,
-    /// Whether to speak plainly to other machines too. Not by default: what is stored is sealed, but
-    /// who asks for what, and the password's exchange, are for all to see.
+    /// Whether to speak plainly to other machines too. Not by default: what is stored is sealed,
+    /// but who asks for what, and the password's exchange, are for all to see.
     pub allow_plain_network: bool,
     /// Whether to use a database that may lose what it has acknowledged. For tests: never by
     /// default.
@@ -107,7 +107,7 @@ impl PostgresOptions {
         ];
         for (name, timeout) in timeouts {
             // Zero means no limit to PostgreSQL, and everything has one here.
-            if !(Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&timeout) {
+            if !(Duration::from_millis(1)..=Duration::from_hours(1)).contains(&timeout) {
                 return refuse(name, "give a millisecond to an hour");
             }
         }

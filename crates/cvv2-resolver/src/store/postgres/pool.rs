@@ -1,25 +1,26 @@
 //! Connections: made with time limits, kept, given out, and thrown away when they are lost.
 
+mod manager;
+
 use std::fmt;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use postgres::types::ToSql;
-use postgres::{Client, Config, IsolationLevel, NoTls, Row, Statement, Transaction};
-use r2d2::{HandleError, ManageConnection, Pool, PooledConnection};
+use postgres::{Client, IsolationLevel, Row, Statement, Transaction};
+use r2d2::{ManageConnection, Pool, PooledConnection};
 
+use self::manager::{Manager, Silent};
 use super::error::{DatabaseError, Failure, is_lost, of_commit};
-use super::options::{PostgresOptions, PostgresServer};
+use super::options::PostgresOptions;
 use super::queries::Query;
-use super::tls;
 use crate::store::StoreError;
 
 /// Connections to a PostgreSQL database, for any number of threads.
 ///
-/// A connection is used by one thread at a time, which drives it itself: not one of a tokio runtime,
-/// where blocking is forbidden, but one of its threads for blocking tasks.
+/// A connection is used by one thread at a time, which drives it itself: not one of a tokio
+/// runtime, where blocking is forbidden, but one of its threads for blocking tasks.
 ///
 /// Clones share the same connections.
 #[derive(Clone)]
@@ -61,8 +62,9 @@ impl PostgresPool {
 
     /// Does something with a connection of the pool, once.
     ///
-    /// Nothing is tried again, because only `task` knows whether that is safe. A transaction that
-    /// it leaves open is rolled back. A commit that fails by a lost connection may have been done.
+    /// Nothing is tried again, because only `task` knows whether that is safe. A commit that fails by
+    /// a lost connection may have been done. The next one gets the connection as `task` leaves it: a
+    /// [`Transaction`] that is dropped is rolled back, a setting stays.
     ///
     /// # Errors
     ///
@@ -87,7 +89,7 @@ impl PostgresPool {
         loop {
             let mut link = self.link()?;
             match read(&mut link) {
-                // Others that were idle may be lost too; each is met once, and then there are new ones.
+                // Others that were idle may be lost too; each is met once, then there are new ones.
                 Err(failure) if failure.is_lost() && link.made < asked => link.is_lost = true,
                 Err(failure) => {
                     link.is_lost = failure.is_lost();
@@ -224,7 +226,10 @@ impl Link {
         };
         let mut session = Session { txn, statements: &mut self.statements };
         let result = task(&mut session)?;
-        session.txn.commit().map_err(of_commit)?;
+        // Of what only reads, there is nothing to commit: dropped, it is rolled back.
+        if !is_snapshot {
+            session.txn.commit().map_err(of_commit)?;
+        }
         Ok(result)
     }
 }
@@ -292,126 +297,4 @@ impl Statements {
         }
         Ok(slot.clone().expect("it was prepared above"))
     }
-}
-
-/// Makes connections for the pool.
-struct Manager {
-    options: PostgresOptions,
-    schema: Arc<str>,
-    tls: Option<tls::Connector>,
-    /// What is said first on each connection.
-    settings: String,
-}
-
-impl Manager {
-    fn new(options: &PostgresOptions) -> Result<Self, StoreError> {
-        let tls = match &options.server {
-            PostgresServer::Tls { roots, .. } => Some(tls::connector(roots)?),
-            PostgresServer::Socket { .. } | PostgresServer::Plain { .. } => None,
-        };
-        let mut settings = String::new();
-        // Every statement is right for every value: hashes are spread evenly. Planning each anew would
-        // cost more than doing it.
-        settings.push_str("SET plan_cache_mode = force_generic_plan;");
-        for (name, limit) in [
-            ("statement_timeout", options.statement_timeout),
-            ("lock_timeout", options.lock_timeout),
-            // Who has died in the middle keeps nobody waiting for long.
-            ("idle_in_transaction_session_timeout", options.statement_timeout),
-        ] {
-            let _ = write!(settings, "SET {name} = '{}ms';", limit.as_millis());
-        }
-        Ok(Self { options: options.clone(), schema: options.schema.as_str().into(), tls, settings })
-    }
-
-    fn config(&self) -> Config {
-        let options = &self.options;
-        let mut config = Config::new();
-        match &options.server {
-            PostgresServer::Socket { directory, port } => {
-                config.host_path(directory).port(*port);
-            }
-            PostgresServer::Plain { host, port } | PostgresServer::Tls { host, port, .. } => {
-                config.host(host).port(*port);
-            }
-        }
-        config
-            .dbname(&options.database)
-            .user(&options.user)
-            .application_name("cvv2")
-            .connect_timeout(options.connect_timeout)
-            .tcp_user_timeout(options.tcp_timeout)
-            .keepalives_idle(options.tcp_timeout)
-            .ssl_mode(if self.tls.is_some() {
-                postgres::config::SslMode::Require
-            } else {
-                postgres::config::SslMode::Disable
-            })
-            // What the server remarks may quote rows, and would be logged.
-            .notice_callback(|_| {});
-        if let Some(password) = &options.password {
-            config.password(password.expose());
-        }
-        config
-    }
-
-    /// Refuses a server that may lose what it acknowledges, and has it wait for the disk where that
-    /// is a session's own affair.
-    fn make_durable(&self, client: &mut Client) -> Result<(), StoreError> {
-        if self.options.allow_lost_commits {
-            return Ok(());
-        }
-        let failed = |error: postgres::Error| DatabaseError::from(&error);
-        for setting in ["fsync", "full_page_writes"] {
-            // A database that has no such setting is none that can be told to lose anything by it.
-            let query = "SELECT current_setting($1, true) = 'off'";
-            let is_off: Option<bool> = client.query_one(query, &[&setting]).map_err(failed)?.get(0);
-            if is_off == Some(true) {
-                return Err(StoreError::NotDurable { setting });
-            }
-        }
-        let query = "SELECT set_config('synchronous_commit', 'on', false)
-                     WHERE current_setting('synchronous_commit') = 'off'";
-        client.query_opt(query, &[]).map_err(failed)?;
-        Ok(())
-    }
-}
-
-impl ManageConnection for Manager {
-    type Connection = Link;
-    type Error = StoreError;
-
-    fn connect(&self) -> Result<Link, StoreError> {
-        let config = self.config();
-        let client = match &self.tls {
-            Some(tls) => config.connect(tls.clone()),
-            None => config.connect(NoTls),
-        };
-        let mut client = client.map_err(|error| DatabaseError::unreachable(&error))?;
-        client.batch_execute(&self.settings).map_err(|error| DatabaseError::from(&error))?;
-        self.make_durable(&mut client)?;
-        let prepared = [const { None }; Query::COUNT];
-        let statements = Statements { schema: Arc::clone(&self.schema), prepared };
-        let now = Instant::now();
-        Ok(Link { client, statements, made: now, answered: now, is_lost: false })
-    }
-
-    fn is_valid(&self, link: &mut Link) -> Result<(), StoreError> {
-        link.client
-            .is_valid(self.options.statement_timeout)
-            .map_err(|error| DatabaseError::from(&error).into())
-    }
-
-    fn has_broken(&self, link: &mut Link) -> bool {
-        link.is_lost || link.client.is_closed()
-    }
-}
-
-/// Hears of connections that could not be made, and does not tell the log: whoever waits for one
-/// gets an error.
-#[derive(Debug)]
-struct Silent;
-
-impl HandleError<StoreError> for Silent {
-    fn handle_error(&self, _: StoreError) {}
 }

@@ -24,6 +24,8 @@ impl PostgresStore {
     /// [`StoreError::MissingKey`]. So give it to all of them first. Rows that were sealed before stay
     /// as they are, and open, until [`reseal`](Self::reseal) has got to them.
     ///
+    /// This waits for everybody who writes at the moment, up to the lock time-out of the options.
+    ///
     /// # Errors
     ///
     /// [`StoreError::NotNewer`] for a version that is not above all that the store has had,

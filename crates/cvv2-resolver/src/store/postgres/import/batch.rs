@@ -1,11 +1,9 @@
 //! One batch of an import: which of its rows stand alone, and how they and the others are stored.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 
-use postgres::binary_copy::BinaryCopyInWriter;
-use postgres::types::Type;
-
+use super::copying::Copying;
 use crate::encoding::Card;
 use crate::import::{Claim, Flaw, SealedBlock};
 use crate::seal::{KeyVersion, Nonces, Place, Sealer, Table, Unopened};
@@ -19,6 +17,8 @@ use crate::store::{NewCard, PutOutcome, StoreError, unopened};
 /// The rows of some blocks that are cards.
 pub(super) struct Batch<'b> {
     rows: Vec<Row<'b>>,
+    /// Their claims in the order of tables and keys: so each page of an index is visited once.
+    sorted: Vec<Claim<'b>>,
     sealed_under: KeyVersion,
     /// Rows that share their card or a reference with another one.
     shared: HashSet<u64>,
@@ -60,18 +60,15 @@ impl<'b> Batch<'b> {
                 rest = behind;
             }
         }
-        let mut first = HashMap::new();
+        let mut sorted: Vec<_> = rows.iter().flat_map(|row| row.claims().copied()).collect();
+        sorted.sort_unstable_by_key(|claim| (claim.table as u8, claim.key));
         let mut shared = HashSet::new();
-        for row in &rows {
-            for claim in row.claims() {
-                if let Some(other) = first.insert((claim.table as u8, claim.key), row.number)
-                    && other != row.number
-                {
-                    shared.extend([other, row.number]);
-                }
+        for claims in sorted.chunk_by(|one, other| id(one) == id(other)) {
+            if claims.len() > 1 {
+                shared.extend(claims.iter().map(|claim| claim.row));
             }
         }
-        Ok(Self { rows, sealed_under, shared })
+        Ok(Self { rows, sorted, sealed_under, shared })
     }
 
     /// The most seals that storing it can take under a key of this version.
@@ -95,27 +92,26 @@ impl<'b> Batch<'b> {
         may_know: &mut bool,
         nonces: &mut Nonces,
     ) -> Result<Stored, Failure> {
-        let known = if *may_know { self.known(session)? } else { HashSet::new() };
-        let (others, alone): (Vec<_>, Vec<_>) = self.rows.iter().partition(|row| {
-            self.shared.contains(&row.number)
-                || row.claims().any(|claim| known.contains(&id(claim)))
-        });
-        let copied = self.copy(session, &alone, under, nonces);
+        let mut others = self.shared.clone();
+        if *may_know {
+            let known = self.known(session)?;
+            let known = self.sorted.iter().filter(|claim| known.contains(&id(claim)));
+            others.extend(known.map(|claim| claim.row));
+        }
+        let copied = self.copy_all_but(&others, session, under, nonces);
         *may_know |= copied.as_ref().is_err_and(Failure::is_duplicate);
         copied?;
-        let mut stored = put(session, &others, under, nonces)?;
-        stored.added += alone.len() as u64;
+        let rows: Vec<_> = self.rows.iter().filter(|row| others.contains(&row.number)).collect();
+        let mut stored = put(session, &rows, under, nonces)?;
+        stored.added += (self.rows.len() - rows.len()) as u64;
         Ok(stored)
     }
 
     /// What of it the database has.
     fn known(&self, session: &mut Session<'_>) -> Result<HashSet<(u8, Key)>, Failure> {
         let places = |table: Table| {
-            let claims = self.rows.iter().flat_map(Row::claims);
-            claims
-                .filter(|claim| claim.table == table)
-                .map(|claim| claim.place().ok_or_else(invalid))
-                .collect::<Result<Vec<_>, _>>()
+            let claims = self.sorted.iter().filter(|claim| claim.table == table);
+            claims.map(|claim| claim.place().ok_or_else(invalid)).collect::<Result<Vec<_>, _>>()
         };
         let mut known = HashSet::new();
         for (table, query) in
@@ -129,30 +125,27 @@ impl<'b> Batch<'b> {
         Ok(known)
     }
 
-    /// Copies rows that stand alone into the tables.
-    fn copy(
+    /// Copies rows into the tables, all but these.
+    fn copy_all_but(
         &self,
+        others: &HashSet<u64>,
         session: &mut Session<'_>,
-        rows: &[&Row<'b>],
         under: (&Sealer, KeyVersion),
         nonces: &mut Nonces,
     ) -> Result<(), Failure> {
         for table in [Table::Cards, Table::References] {
-            let mut claims: Vec<_> =
-                rows.iter().flat_map(|row| row.claims()).filter(|c| c.table == table).collect();
-            if claims.is_empty() {
+            let is_copied =
+                |claim: &&Claim<'_>| claim.table == table && !others.contains(&claim.row);
+            let mut claims = self.sorted.iter().filter(is_copied).peekable();
+            if claims.peek().is_none() {
                 continue;
             }
-            // In the order of keys, each page of the table's index is visited once.
-            claims.sort_unstable_by_key(|claim| claim.key);
             let copy = format!(
                 "COPY {}.{} (hash, bank, sealed) FROM STDIN (FORMAT binary)",
                 session.schema(),
                 table_name(table)
             );
-            let writer = session.txn.copy_in(&copy)?;
-            let mut writer =
-                BinaryCopyInWriter::new(writer, &[Type::BYTEA, Type::TEXT, Type::BYTEA]);
+            let mut copying = Copying::new(session.txn.copy_in(&copy)?);
             for claim in claims {
                 let place = claim.place().ok_or_else(invalid)?;
                 let again;
@@ -162,9 +155,9 @@ impl<'b> Batch<'b> {
                     again = seal_again(claim.sealed, &place, under, nonces)?;
                     &again
                 };
-                writer.write(&[&&place.index[..], &place.bank.as_str(), &sealed])?;
+                copying.push([&place.index, place.bank.as_str().as_bytes(), sealed])?;
             }
-            writer.finish()?;
+            copying.finish()?;
         }
         Ok(())
     }
@@ -176,6 +169,7 @@ impl<'b> Row<'b> {
     }
 }
 
+/// The table and the key of a claim: what two rows may not both have.
 fn id(claim: &Claim<'_>) -> (u8, Key) {
     (claim.table as u8, *claim.key)
 }

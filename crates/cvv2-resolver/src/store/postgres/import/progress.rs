@@ -100,13 +100,13 @@ impl Progress {
             in_schema("UPDATE {schema}.import SET token = $2 WHERE token = $1", pool.schema());
         let token = new_token()?;
         let values = (&self.token[..], &token[..]);
-        match pool.write(|session| Ok(session.txn.execute(&update, &[&values.0, &values.1])?))? {
-            0 => Err(StoreError::Busy),
-            _ => {
-                self.token = token;
-                Ok(())
-            }
+        let taken =
+            pool.write(|session| Ok(session.txn.execute(&update, &[&values.0, &values.1])?))?;
+        if taken == 0 {
+            return Err(StoreError::Busy);
         }
+        self.token = token;
+        Ok(())
     }
 
     /// Whether what an import with these options has left behind may be gone on with.
