@@ -1,8 +1,8 @@
 //! How long a card store takes: look-ups, also while cards are imported, puts, and imports.
 //!
 //! `CVV2_BENCH_CARDS=10000000 cargo bench -p cvv2-resolver -- lookup` looks cards up among ten
-//! million; without it there are a hundred thousand. The same portfolio as a program, for one long
-//! run and its percentiles: `examples/portfolio.rs`.
+//! million; without it there are a hundred thousand. Every figure beside its peer, in one long
+//! run with percentiles: `examples/embedded.rs`.
 #![allow(missing_docs, reason = "criterion's macros make public functions without any")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot set itself up has failed")]
 

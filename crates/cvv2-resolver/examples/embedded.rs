@@ -1,0 +1,309 @@
+//! How fast the embedded store is, every figure beside its peer, in one run.
+//!
+//! ```text
+//! cargo run --release -p cvv2-resolver --example embedded -- CARDS [FOLDER]
+//! ```
+//!
+//! Writes a CSV file of so many invented cards, two identifiers each, in an order that is none of the
+//! keys'. Imports it into an empty store, and a tenth as many more into that one while two threads look
+//! cards up. Looks a million cards up, beside as many bare reads of LMDB in the same file. Puts single
+//! cards, durably, beside the disk's own `fdatasync`. Ten million cards take some 6 GB of disk in
+//! FOLDER, or else in the temporary directory, and some minutes; a hundred thousand are for routine
+//! runs.
+#![expect(unsafe_code, reason = "the peer maps the file as the store does")]
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cvv2::{Expiry, Pan};
+use cvv2_resolver::{
+    BankId, CardImport, CardRecord, CardRef, CardStatus, CardStore, EmbeddedStore, Exid, ExidForm,
+    ImportOptions, ImportWatcher, Plastic, RefusedRow, StoreKeys,
+};
+use heed::EnvOpenOptions;
+use heed::types::Bytes;
+
+#[path = "../benches/portfolio/mod.rs"]
+mod portfolio;
+
+use portfolio::{BANK, Random, contract_number, exid, pan, write_csv};
+
+type Failable<T> = Result<T, Box<dyn Error>>;
+
+/// How many look-ups, and bare reads.
+const LOOKUPS: u64 = 1_000_000;
+/// How long single puts and bare `fdatasync`s are measured, each.
+const WRITING: Duration = Duration::from_secs(5);
+
+fn main() -> Failable<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let (cards, home) = match &words[..] {
+        [cards] => (cards.parse()?, tempfile::tempdir()?),
+        [cards, folder] => (cards.parse()?, tempfile::tempdir_in(folder)?),
+        _ => return Err("CARDS [FOLDER]".into()),
+    };
+    let home = home.path();
+    let (keys, place) = (StoreKeys::generate()?, home.join("cards"));
+    let store = EmbeddedStore::create(&place, &keys)?;
+
+    let file = csv(home, 0..cards)?;
+    let (seconds, anonymous) = import(&store, &file)?;
+    println!("import into an empty store   {} cards/s", rate(cards, seconds));
+    println!("  memory beside mapped pages {} MiB at most", anonymous / 1024);
+    println!("file                         {} bytes a card", size(&place)? / cards);
+
+    let more = csv(home, cards..cards + cards / 10)?;
+    let beside = look_up_beside(&store, &more, cards)?;
+    println!("import into that store       {} cards/s", rate(cards / 10, beside.seconds));
+    for times in beside.readers {
+        println!("  a reader meanwhile         {times}");
+    }
+
+    puts(&store, cards + cards / 10, home)?;
+    drop(store);
+
+    let mut lookups = Vec::new();
+    let mut reads = Vec::new();
+    for turn in 1..=3 {
+        let store = EmbeddedStore::open_read_only(&place, &keys)?;
+        lookups.push(look_up(&store, cards, turn, LOOKUPS));
+        drop(store);
+        reads.push(read_bare(&place, turn)?);
+    }
+    lookups.sort_by_key(|times| times.mean);
+    reads.sort_by_key(|times| times.mean);
+    println!("look-up, one thread          {}", lookups[1]);
+    println!("bare LMDB                    {}", reads[1]);
+    Ok(())
+}
+
+/// Writes cards as CSV.
+fn csv(home: &Path, cards: std::ops::Range<u64>) -> Failable<PathBuf> {
+    let path = home.join(format!("{}.csv", cards.start));
+    let mut file = BufWriter::new(File::create(&path)?);
+    write_csv(&mut file, cards)?;
+    file.flush()?;
+    Ok(path)
+}
+
+/// Imports a file; returns seconds and the most memory, in KiB, that was not of mapped files.
+fn import(store: &EmbeddedStore, file: &Path) -> Failable<(f64, u64)> {
+    let (is_done, most) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Relaxed) {
+                most.fetch_max(anonymous(), Relaxed);
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let start = Instant::now();
+        let mut input = File::open(file)?;
+        let imported = store.import(&mut input, &ImportOptions::default(), &mut NobodyCares);
+        let seconds = start.elapsed().as_secs_f64();
+        is_done.store(true, Relaxed);
+        imported?;
+        Ok((seconds, most.load(Relaxed)))
+    })
+}
+
+/// `RssAnon` of this process, in KiB.
+fn anonymous() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let words = line.and_then(|line| line.split_ascii_whitespace().next());
+    words.and_then(|kib| kib.parse().ok()).unwrap_or_default()
+}
+
+struct Beside {
+    seconds: f64,
+    readers: Vec<Times>,
+}
+
+/// Imports a file while two threads look up what was there before.
+fn look_up_beside(store: &EmbeddedStore, file: &Path, cards: u64) -> Failable<Beside> {
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let readers = [1, 2].map(|seed| {
+            let is_done = &is_done;
+            scope.spawn(move || {
+                let (mut random, mut all) = (Random(seed), Vec::new());
+                while !is_done.load(Relaxed) {
+                    all.push(time_of_one(store, random.next() % cards));
+                }
+                Times::of(all)
+            })
+        });
+        let (seconds, _) = import(store, file)?;
+        is_done.store(true, Relaxed);
+        let readers = readers.map(|reader| reader.join().expect("a reader does not panic"));
+        Ok(Beside { seconds, readers: readers.into() })
+    })
+}
+
+/// Puts single cards, by one thread and by 64, beside bare `fdatasync`s of a small append.
+fn puts(store: &EmbeddedStore, first: u64, home: &Path) -> Failable<()> {
+    let bank = BankId::parse(BANK)?;
+    let next = AtomicU64::new(first);
+    let put = || {
+        let card = next.fetch_add(1, Relaxed);
+        let plastic =
+            Plastic::new(Expiry::parse_yymm("2701").expect("a date"), 1, CardStatus::Active);
+        let number = Pan::parse(&pan(card)).expect("a PAN");
+        let record = CardRecord::new(number, CardStatus::Active, vec![plastic]).expect("a card");
+        store.put(&bank, &[by_exid(card), contract_number(card)], &record).expect("a sound store");
+    };
+    let mut file = File::create(home.join("synced"))?;
+    let start = Instant::now();
+    let mut syncs = 0_u64;
+    while start.elapsed() < WRITING {
+        file.write_all(&[7; 4096])?;
+        file.sync_data()?;
+        syncs += 1;
+    }
+    println!(
+        "fdatasync of the disk        {} per second",
+        rate(syncs, start.elapsed().as_secs_f64())
+    );
+    for threads in [1, 64] {
+        let (start, before) = (Instant::now(), next.load(Relaxed));
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    while start.elapsed() < WRITING {
+                        put();
+                    }
+                });
+            }
+        });
+        let puts = next.load(Relaxed) - before;
+        let rate = rate(puts, start.elapsed().as_secs_f64());
+        println!("puts, {threads:2} at a time           {rate} per second");
+    }
+    Ok(())
+}
+
+fn look_up(store: &EmbeddedStore, cards: u64, seed: u64, count: u64) -> Times {
+    let mut random = Random(seed);
+    Times::of((0..count).map(|_| time_of_one(store, random.next() % cards)).collect())
+}
+
+/// The time of one look-up, by EXID or by contract number. The reference is made before: a request
+/// has it.
+fn time_of_one(store: &EmbeddedStore, card: u64) -> u32 {
+    let bank = BankId::parse(BANK).expect("a bank");
+    let reference = if card.is_multiple_of(2) { by_exid(card) } else { contract_number(card) };
+    let start = Instant::now();
+    let found = store.resolve(&bank, &reference).expect("a sound store");
+    let time = nanoseconds(start);
+    assert!(found.is_some());
+    time
+}
+
+/// Reads rows of the table of references as they lie there, by their keys in random order.
+fn read_bare(place: &Path, seed: u64) -> Failable<Times> {
+    let generation = fs::read_dir(place)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.join("data.mdb").exists())
+        .ok_or("no generation")?;
+    let mut options = EnvOpenOptions::new();
+    options.map_size(1 << 40).max_dbs(8);
+    // SAFETY: nobody else has the file open: the store of this process was dropped.
+    let env = unsafe { options.open(generation) }?;
+    let txn = env.read_txn()?;
+    let table = env
+        .open_databases_and_commit(txn, |opener, txn| {
+            let table = opener.open_database::<Bytes, Bytes>(txn, Some("references"))?;
+            Ok::<_, heed::Error>(heed::CommitOrAbort::<_, ()>::Commit(table))
+        })?
+        .unwrap_commit()
+        .ok_or("no such table")?;
+    let txn = env.read_txn()?;
+    let rows = table.len(&txn)?;
+    let step = (rows / LOOKUPS).max(1);
+    let mut keys = Vec::new();
+    for (at, row) in table.iter(&txn)?.enumerate() {
+        if (at as u64).is_multiple_of(step) {
+            keys.push(row?.0.to_vec());
+        }
+    }
+    let mut random = Random(seed);
+    for at in (1..keys.len()).rev() {
+        keys.swap(at, usize::try_from(random.next() % (at as u64 + 1))?);
+    }
+    let mut all = Vec::with_capacity(keys.len());
+    for key in &keys {
+        let start = Instant::now();
+        let found = table.get(&txn, key)?;
+        all.push(nanoseconds(start));
+        assert!(found.is_some());
+    }
+    drop(txn);
+    env.prepare_for_closing().wait();
+    Ok(Times::of(all))
+}
+
+fn by_exid(card: u64) -> CardRef {
+    Exid::parse(&exid(card), ExidForm::Strict).expect("with its check digit").into()
+}
+
+fn nanoseconds(start: Instant) -> u32 {
+    u32::try_from(start.elapsed().as_nanos()).unwrap_or(u32::MAX)
+}
+
+/// Bytes of the store's data files.
+fn size(place: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(place)? {
+        let data = entry?.path().join("data.mdb");
+        bytes += data.metadata().map_or(0, |data| data.len());
+    }
+    Ok(bytes)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "shown without decimals"
+)]
+fn rate(count: u64, seconds: f64) -> u64 {
+    (count as f64 / seconds) as u64
+}
+
+/// What many times come to, in nanoseconds.
+struct Times {
+    mean: u64,
+    median: u32,
+    p99: u32,
+    most: u32,
+}
+
+impl Times {
+    fn of(mut all: Vec<u32>) -> Self {
+        all.sort_unstable();
+        let sum: u64 = all.iter().map(|time| u64::from(*time)).sum();
+        let at = |percent: usize| all[(all.len() - 1) * percent / 100];
+        Self { mean: sum / all.len() as u64, median: at(50), p99: at(99), most: at(100) }
+    }
+}
+
+impl std::fmt::Display for Times {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { mean, median, p99, most } = self;
+        let rate = 1_000_000_000 / mean;
+        write!(f, "{rate} per second, p50 {median} ns, p99 {p99} ns, longest {most} ns")
+    }
+}
+
+struct NobodyCares;
+
+impl ImportWatcher for NobodyCares {
+    fn refused(&mut self, refused: &RefusedRow<'_>) -> io::Result<()> {
+        panic!("{refused:?}");
+    }
+}
