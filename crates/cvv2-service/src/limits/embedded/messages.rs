@@ -22,8 +22,7 @@ const FORGOTTEN_AT_ONCE: usize = 4;
 pub(super) struct Messages {
     window: Span,
     max: usize,
-    /// By the first byte of their key, a hash: each shard is written as one piece, and grows by
-    /// itself.
+    /// By the first byte of their key, a hash: each grows by itself.
     shards: Vec<HashMap<MessageKey, Moment>>,
     /// By the number of the slot of their time since 1970. One that was used again after its window
     /// is in two, until the first is forgotten.
@@ -33,8 +32,7 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    /// One for each first byte.
-    pub(super) const SHARDS: usize = 256;
+    const SHARDS: usize = 256;
 
     pub(super) fn new(policy: &LimitPolicy) -> Self {
         Self {

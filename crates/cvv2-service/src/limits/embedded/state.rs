@@ -37,7 +37,8 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Cards are in shards by the first byte of their key, a hash: each is written as one piece.
+    /// Cards, and messages, are in shards by the first byte of their key, a hash: each is written as
+    /// one piece.
     pub(super) const SHARDS: usize = 256;
 
     pub(super) fn new(policy: LimitPolicy) -> Self {
@@ -194,15 +195,17 @@ impl State {
     }
 
     /// Pieces, of which all together are the whole state.
-    pub(super) const PIECES: usize = 1 + Self::SHARDS + Messages::SHARDS;
+    pub(super) const PIECES: usize = Self::SHARDS + 1;
 
     /// Writes one of the pieces as it is now, without what no limit needs any more; that is
     /// forgotten here too. The last one says that all are there.
     pub(super) fn write_piece(&mut self, piece: usize, out: &mut Vec<u8>) {
         match piece.checked_sub(1) {
             None => self.write_callers(out),
-            Some(shard) if shard < Self::SHARDS => self.write_cards(shard, out),
-            Some(shard) => self.write_messages(shard - Self::SHARDS, out),
+            Some(shard) => {
+                self.write_cards(shard, out);
+                self.write_messages(shard, out);
+            }
         }
         if piece + 1 == Self::PIECES {
             Record::Complete.write(out);
