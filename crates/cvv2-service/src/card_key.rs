@@ -7,6 +7,7 @@ use cvv2::secret::SecretError;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::message_key::MessageKey;
 use crate::service_key::{Purpose, ServiceKey};
 
 /// The keyed hash of a PAN: the same for every reference, expiry and service code of a card.
@@ -46,7 +47,7 @@ impl fmt::Debug for CardKey {
     }
 }
 
-/// Makes the [`CardKey`]s of a service.
+/// Makes the [`CardKey`]s of a service, and its [`MessageKey`]s.
 pub struct CardHasher(Hmac<Sha256>);
 
 impl CardHasher {
@@ -63,19 +64,19 @@ impl CardHasher {
     /// The name of the card with this PAN.
     #[must_use]
     pub fn hash(&self, pan: &Pan) -> CardKey {
-        first_half(self.0.clone().chain_update(pan.expose()))
+        CardKey(first_half(self.0.clone().chain_update(pan.expose())))
     }
 
-    /// The name of a message of a caller, in the same form: of none of the cards, because no PAN
-    /// begins with a zero byte.
+    /// The name of a message that a source has sent through a caller.
     #[must_use]
-    pub fn hash_message(&self, caller: &str, source: &str, msg_id: &str) -> CardKey {
+    pub fn hash_message(&self, caller: &str, source: &str, msg_id: &str) -> MessageKey {
+        // No PAN begins with a zero byte: never is it the hash of a card.
         let mut hash = self.0.clone().chain_update([0]);
         for part in [caller, source, msg_id] {
             hash.update(&(part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }
-        first_half(hash)
+        MessageKey::from_bytes(first_half(hash))
     }
 }
 
@@ -85,8 +86,8 @@ impl fmt::Debug for CardHasher {
     }
 }
 
-fn first_half(hash: Hmac<Sha256>) -> CardKey {
-    CardKey(*hash.finalize().into_bytes().first_chunk().expect("a hash has 32 bytes"))
+fn first_half(hash: Hmac<Sha256>) -> [u8; 16] {
+    *hash.finalize().into_bytes().first_chunk().expect("a hash has 32 bytes")
 }
 
 #[cfg(test)]
@@ -104,5 +105,23 @@ mod tests {
         let named = CardHasher::new(&key).unwrap().hash(&pan);
         assert_eq!(named.to_string(), "f86fc8ee9554a9eff5c67aec434dc062");
         assert_eq!(CardKey::from_bytes(named.to_bytes()), named);
+    }
+
+    #[test]
+    fn a_message_is_named_by_all_three_and_where_each_ends() {
+        let key = ServiceKey::new(Secret::new([7; 32], Protection::Wiped).unwrap());
+        let hasher = CardHasher::new(&key).unwrap();
+        let named = hasher.hash_message("ivr", "IVR", "223001");
+        assert_eq!(hasher.hash_message("ivr", "IVR", "223001"), named);
+        for (caller, source, msg_id) in [
+            ("app", "IVR", "223001"),
+            ("ivr", "SSP", "223001"),
+            ("ivr", "IVR", "223002"),
+            ("ivrI", "VR", "223001"),
+            ("ivr", "IVR2", "23001"),
+            ("ivr", "", "IVR223001"),
+        ] {
+            assert_ne!(hasher.hash_message(caller, source, msg_id), named);
+        }
     }
 }

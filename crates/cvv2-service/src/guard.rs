@@ -9,7 +9,7 @@ use crate::caller::Caller;
 use crate::card_key::{CardHasher, CardKey};
 use crate::cause::Cause;
 use crate::envelope::{Function, Seen};
-use crate::limits::{Limits, Verification};
+use crate::limits::{LimitError, Limits, MessageUse, Verification};
 
 /// The limits of a service, by the names that its cards have there, and what it does about messages
 /// that come twice.
@@ -24,17 +24,24 @@ pub struct Guard {
     pub replays: Replays,
 }
 
-/// What is done about a `msg_id` that its source has used within the window.
+/// What is done about a `msg_id` that its source has used within the window of the limits
+/// ([`message_window_minutes`](crate::limits::LimitPolicy::message_window_minutes)).
+///
+/// A `msg_id` is used by the first request with it that its caller may make, whatever became of
+/// that: from the first on, for the window's length. Those of other sources, and of other callers,
+/// are others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "it is looked at, or not, or refused")]
 pub enum Replays {
     /// Nothing, not even looking.
     Ignore,
     /// It is counted and recorded. Senders that repeat a message because its answer got lost are
-    /// answered again.
+    /// answered again. Where there are more than can be kept in mind, some pass for new.
     #[default]
     Measure,
-    /// It is refused, with code 109.
+    /// It is refused, with code 109; and with code 503, what cannot be told from it because
+    /// there are more than can be kept in mind. Whoever repeats a request that got no value, or none that
+    /// arrived, gives it a new `msg_id`.
     Reject,
 }
 
@@ -99,11 +106,12 @@ impl Guard {
         }
         let message =
             self.card_hasher.hash_message(caller.name(), source.expose(), msg_id.expose());
-        let _ = (message, now);
-        let is_first = true;
-        match self.replays {
-            Replays::Reject if !is_first => Err(Cause::Replayed),
-            _ => Ok(!is_first),
+        match (self.limits.first_use(message, now)?, self.replays) {
+            (MessageUse::Again, Replays::Reject) => Err(Cause::Replayed),
+            (MessageUse::Unknown, Replays::Reject) => {
+                Err(LimitError::Full { setting: "messages_max" }.into())
+            }
+            (used, _) => Ok(used == MessageUse::Again),
         }
     }
 

@@ -15,6 +15,7 @@
 //! | `cvk_source`, `keyring_source` | [`CvkSource`], and [`KeyringSource`] as one of them |
 //! | `caller`, `scope` | [`Caller`], and the [`Scope`]s that it may have |
 //! | `service_key`, `card_key` | [`ServiceKey`], and [`CardKey`]: a card's name where its PAN must not stand |
+//! | `message_key` | [`MessageKey`]: the name of a message that may come twice |
 //! | [`auth`] | [`Authenticator`](auth::Authenticator), [`TokenEndpoint`](auth::TokenEndpoint): from a token to a [`Caller`], and from a secret to a token |
 //! | [`limits`] | [`Limits`](limits::Limits): what stops guessing |
 //! | [`audit`] | the audit trail: [`AuditLog`](audit::AuditLog), [`Verifier`](audit::Verifier) |
@@ -39,6 +40,7 @@ mod guard;
 pub mod http;
 mod keyring_source;
 pub mod limits;
+mod message_key;
 pub mod metrics;
 mod outcome;
 mod scope;
@@ -55,6 +57,7 @@ pub use clock::{Clock, SystemClock};
 pub use cvk_source::{ChosenCvk, CvkError, CvkSource};
 pub use guard::{Guard, Replays};
 pub use keyring_source::KeyringSource;
+pub use message_key::MessageKey;
 pub use outcome::Outcome;
 pub use scope::{Scope, Scopes};
 pub use service_key::{Purpose, ServiceKey};

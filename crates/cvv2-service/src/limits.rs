@@ -37,6 +37,9 @@
 //!   to a sixtieth more: in any stretch there are at most as many as the limit says, sometimes a few
 //!   less. "Not found" and the percentage of wrong verifications are known afterwards: those that
 //!   are being served when the limit is reached come on top.
+//! - A **message** is used once in any stretch of its window, to the millisecond and for any number
+//!   of threads and replicas. The window begins with the first use; those that are not the first
+//!   change nothing.
 //! - What is **refused** is charged nothing, and needs no ticket.
 //! - **Durable**: when a ticket of [`Limits::durable`] is done, what was charged before it was asked
 //!   for survives a kill and a power failure.
@@ -52,6 +55,7 @@ mod codec;
 mod durable;
 mod embedded;
 mod error;
+mod message_use;
 mod moment;
 mod policy;
 #[cfg(feature = "postgres")]
@@ -74,9 +78,11 @@ use self::embedded::EmbeddedStore;
 use self::moment::Moment;
 use self::store::LimitStore;
 use crate::card_key::CardKey;
+use crate::message_key::MessageKey;
 
 pub use self::durable::Durable;
 pub use self::error::LimitError;
+pub use self::message_use::MessageUse;
 pub use self::policy::{LimitPolicy, PolicyError};
 #[cfg(feature = "postgres")]
 pub use self::postgres::DatabaseError;
@@ -86,7 +92,8 @@ pub use self::verification::Verification;
 
 /// The limits of all callers and cards. A clone is the same limits.
 ///
-/// One request is: [`admit`](Self::admit); then, as the card turns out,
+/// One request is: [`admit`](Self::admit); [`first_use`](Self::first_use), where it matters whether
+/// a message comes twice; then, as the card turns out,
 /// [`not_found`](Self::not_found), [`charge_generate`](Self::charge_generate) or
 /// [`charge_verify`](Self::charge_verify); then [`durable`](Self::durable), and the answer leaves
 /// when the ticket is done. Charge a card that was found before its expiry is looked at, and a
@@ -102,6 +109,7 @@ struct Refused {
     by_caller: AtomicU64,
     by_card: AtomicU64,
     unavailable: AtomicU64,
+    unknown_messages: AtomicU64,
 }
 
 impl Limits {
@@ -124,8 +132,8 @@ impl Limits {
     /// A charge is a transaction, durable when it returns: it blocks, so in an async runtime it
     /// belongs on a thread for blocking tasks, as a [`Verification`] does that is settled or
     /// dropped. Tickets are done at once. Replicas have the same policy, and clocks that agree: a
-    /// window is shorter by as much as one is ahead of another. `card_charges_max` and
-    /// `journal_bytes_min` are of no meaning here.
+    /// window is shorter by as much as one is ahead of another. `card_charges_max`,
+    /// `messages_max` and `journal_bytes_min` are of no meaning here.
     ///
     /// # Errors
     ///
@@ -160,11 +168,26 @@ impl Limits {
     ///
     /// [`LimitError`] if the limits cannot be kept.
     pub fn not_found(&self, caller: &str, now: OffsetDateTime) -> Result<(), LimitError> {
-        let charged = self.store.not_found(caller, Moment::of(now)).map_err(Denied::Unavailable);
-        match self.counted(charged) {
-            Err(Denied::Unavailable(error)) => Err(error),
-            Ok(()) | Err(Denied::Refused(_)) => Ok(()),
+        self.available(self.store.not_found(caller, Moment::of(now)))
+    }
+
+    /// Whether a message is used for the first time in its window. From then on it is used, whatever
+    /// becomes of it; that is durable when a [ticket](Self::durable) says so.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] if that cannot be kept. That too many messages are kept in mind is none, but
+    /// [`MessageUse::Unknown`].
+    pub fn first_use(
+        &self,
+        message: MessageKey,
+        now: OffsetDateTime,
+    ) -> Result<MessageUse, LimitError> {
+        let used = self.available(self.store.first_use(message, Moment::of(now)))?;
+        if used == MessageUse::Unknown {
+            self.refused.unknown_messages.fetch_add(1, Ordering::Relaxed);
         }
+        Ok(used)
     }
 
     /// Charges a card for a CVV2 that is to be generated.
@@ -287,6 +310,7 @@ impl Limits {
             refused_by_caller: read(&self.refused.by_caller),
             refused_by_card: read(&self.refused.by_card),
             unavailable: read(&self.refused.unavailable),
+            unknown_messages: read(&self.refused.unknown_messages),
             ..LimitCounters::default()
         };
         self.store.count(&mut counters);
@@ -303,6 +327,14 @@ impl Limits {
                 Denied::Unavailable(_) => &self.refused.unavailable,
             };
             counter.fetch_add(1, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    /// The same of what no limit refuses.
+    fn available<T>(&self, outcome: Result<T, LimitError>) -> Result<T, LimitError> {
+        if outcome.is_err() {
+            self.refused.unavailable.fetch_add(1, Ordering::Relaxed);
         }
         outcome
     }

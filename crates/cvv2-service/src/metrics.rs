@@ -181,6 +181,12 @@ impl Collector for Figures {
             limits.unavailable,
         )?;
         figures.gauge("limits_charges", "Charges that are kept in mind", limits.card_charges)?;
+        figures.gauge("limits_messages", "Messages that are kept in mind", limits.messages)?;
+        figures.counter(
+            "limits_unknown_messages",
+            "Messages of which nobody can tell whether their msg_id was used before",
+            limits.unknown_messages,
+        )?;
         figures.gauge(
             "limits_lag",
             "Changes of limits that wait for the disk",

@@ -3,6 +3,7 @@
 mod directory;
 mod journal;
 mod journal_file;
+mod messages;
 mod record;
 mod state;
 
@@ -17,12 +18,14 @@ use self::state::State;
 use super::card_log::EventKind;
 use super::durable::{Durable, Progress};
 use super::error::LimitError;
+use super::message_use::MessageUse;
 use super::moment::Moment;
 use super::policy::LimitPolicy;
 use super::refusal::Denied;
 use super::report::{CallerLimits, CardLimits, LimitCounters, ListFilter};
 use super::store::{LimitStore, Reservation};
 use crate::card_key::CardKey;
+use crate::message_key::MessageKey;
 
 /// Records that wait for the disk, in bytes: beyond, charges are refused.
 const WAITING_BYTES_MAX: usize = 16 << 20;
@@ -123,6 +126,10 @@ impl LimitStore for EmbeddedStore {
         self.change(|state, out| state.not_found(caller, now, out))
     }
 
+    fn first_use(&self, message: MessageKey, now: Moment) -> Result<MessageUse, LimitError> {
+        self.change(|state, out| Ok(state.first_use(message, now, out)))
+    }
+
     fn charge(
         &self,
         caller: &str,
@@ -191,6 +198,7 @@ impl LimitStore for EmbeddedStore {
     fn count(&self, counters: &mut LimitCounters) {
         let core = self.shared.lock();
         counters.card_charges = core.state.events() as u64;
+        counters.messages = core.state.messages() as u64;
         counters.journal_lag = core.changes - self.shared.progress.reached();
         counters.journal_bytes = core.journal_bytes;
         counters.journal_failures = core.failures;

@@ -47,6 +47,15 @@ pub struct LimitPolicy {
     /// refused until some have left their window. 1,000 to 100,000,000; each takes 16 to 160 bytes
     /// of memory, the more the fewer a card has. Default: 4,000,000.
     pub card_charges_max: u32,
+    /// How long the name of a message is used, from its first use on, in minutes. 1 to 1,440.
+    /// Default: 60.
+    pub message_window_minutes: u32,
+    /// Names of messages that are kept in mind, over all callers: as many as may come in the window
+    /// and a sixtieth of it. Of more it is [not known] whether they were used. 1,000 to 100,000,000;
+    /// each takes 44 to 90 bytes of memory. Default: 1,000,000, which is 270 a second for an hour.
+    ///
+    /// [not known]: super::MessageUse::Unknown
+    pub messages_max: u32,
     /// The journal is written anew when it has this many bytes at least, and three times as many as
     /// when it was written anew last. 4,096 to 1,073,741,824. Default: 16,777,216 (16 MiB).
     pub journal_bytes_min: u32,
@@ -84,6 +93,8 @@ impl LimitPolicy {
             ),
             ("callers_max", self.callers_max, 1, 100_000),
             ("card_charges_max", self.card_charges_max, 1000, 100_000_000),
+            ("message_window_minutes", self.message_window_minutes, 1, 1440),
+            ("messages_max", self.messages_max, 1000, 100_000_000),
             ("journal_bytes_min", self.journal_bytes_min, 4096, 1 << 30),
         ] {
             if !(min..=max).contains(&value) {
@@ -103,6 +114,10 @@ impl LimitPolicy {
 
     pub(super) fn wrong_hard_window(&self) -> Span {
         Span::from_hours(self.card_wrong_hard_window_hours)
+    }
+
+    pub(super) fn message_window(&self) -> Span {
+        Span::from_minutes(self.message_window_minutes)
     }
 
     /// How long a wrong verification matters to any limit.
@@ -127,6 +142,8 @@ impl Default for LimitPolicy {
             card_wrong_hard_window_hours: 720,
             callers_max: 1000,
             card_charges_max: 4_000_000,
+            message_window_minutes: 60,
+            messages_max: 1_000_000,
             journal_bytes_min: 16 << 20,
         }
     }
@@ -178,6 +195,8 @@ mod tests {
             (|p| p.card_wrong_soft = 11, "card_wrong_soft", 1, 10),
             (|p| p.card_wrong_soft_window_hours = 721, "card_wrong_soft_window_hours", 1, 720),
             (|p| p.caller_wrong_percent = 101, "caller_wrong_percent", 1, 100),
+            (|p| p.message_window_minutes = 1441, "message_window_minutes", 1, 1440),
+            (|p| p.messages_max = 999, "messages_max", 1000, 100_000_000),
         ] {
             assert_eq!(with(change), Err(PolicyError { setting, min, max }));
         }

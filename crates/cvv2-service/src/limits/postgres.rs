@@ -14,18 +14,20 @@ use postgres::{Config, Transaction};
 use self::connections::Connections;
 pub use self::error::DatabaseError;
 use self::error::Stop;
-use self::statements::{CALLERS, CARDS, CHARGES_TO_SWEEP, FORMAT, Statements, make_tables};
+use self::statements::{CALLERS, CARDS, FORMAT, Statements, TO_SWEEP, make_tables};
 use super::caller_log::CallerLog;
 use super::card_log::{CallerId, CardLog, EventKind};
 use super::codec::{NAME_BYTES_MAX, Reader, Unreadable};
 use super::durable::Durable;
 use super::error::LimitError;
+use super::message_use::MessageUse;
 use super::moment::{Moment, Span};
 use super::policy::LimitPolicy;
 use super::refusal::{Denied, Refusal};
 use super::report::{CallerLimits, CardLimits, LimitCounters, ListFilter};
 use super::store::{LimitStore, Reservation};
 use crate::card_key::CardKey;
+use crate::message_key::MessageKey;
 
 /// A row for each caller and each card, with the same log as in memory.
 ///
@@ -39,6 +41,7 @@ pub(super) struct PostgresStore {
     /// Numbers of callers that this process has seen.
     ids: Mutex<HashMap<String, CallerId>>,
     charges: AtomicU64,
+    messages: AtomicU64,
 }
 
 impl PostgresStore {
@@ -55,8 +58,8 @@ impl PostgresStore {
         if found != FORMAT {
             return Err(DatabaseError::Format { found }.into());
         }
-        let (ids, charges) = (Mutex::default(), AtomicU64::new(1));
-        Ok(Self { connections, statements, policy, ids, charges })
+        let (charges, messages) = (AtomicU64::new(1), AtomicU64::new(1));
+        Ok(Self { connections, statements, policy, ids: Mutex::default(), charges, messages })
     }
 
     /// Does a transaction, which is rolled back if it is stopped.
@@ -193,12 +196,22 @@ impl PostgresStore {
     }
 
     /// Takes rows away that no limit needs any more, every now and then.
-    fn sweep(&self, now: Moment) -> Result<(), LimitError> {
-        if self.charges.fetch_add(1, Ordering::Relaxed).is_multiple_of(CHARGES_TO_SWEEP) {
+    fn sweep_cards(&self, now: Moment) -> Result<(), LimitError> {
+        if self.charges.fetch_add(1, Ordering::Relaxed).is_multiple_of(TO_SWEEP) {
             let today = day(now);
             let values = [typed(&today, Type::INT4)];
             self.connections
                 .with(|client| client.query_typed(&self.statements.sweep_cards, &values))?;
+        }
+        Ok(())
+    }
+
+    /// The same with messages.
+    fn sweep_messages(&self, past: i64) -> Result<(), LimitError> {
+        if self.messages.fetch_add(1, Ordering::Relaxed).is_multiple_of(TO_SWEEP) {
+            let values = [typed(&past, Type::INT8)];
+            self.connections
+                .with(|client| client.query_typed(&self.statements.sweep_messages, &values))?;
         }
         Ok(())
     }
@@ -222,6 +235,20 @@ impl LimitStore for PostgresStore {
         charged.map_err(unavailable)
     }
 
+    /// One statement: it finds the name, or takes it, and whoever takes the same one waits for it.
+    fn first_use(&self, message: MessageKey, now: Moment) -> Result<MessageUse, LimitError> {
+        let at = i64::try_from(now.millis()).unwrap_or(i64::MAX);
+        let window = i64::try_from(self.policy.message_window().millis());
+        let past = at - window.expect("a window has at most 1,440 minutes");
+        self.sweep_messages(past)?;
+        let key = &message.to_bytes()[..];
+        let values = [typed(&key, Type::BYTEA), typed(&at, Type::INT8), typed(&past, Type::INT8)];
+        let taken = self
+            .connections
+            .with(|client| client.query_typed(&self.statements.use_message, &values))?;
+        Ok(if taken.is_empty() { MessageUse::Again } else { MessageUse::First })
+    }
+
     fn charge(
         &self,
         caller: &str,
@@ -229,7 +256,7 @@ impl LimitStore for PostgresStore {
         kind: EventKind,
         now: Moment,
     ) -> Result<Reservation, Denied> {
-        self.sweep(now)?;
+        self.sweep_cards(now)?;
         let id = self.id(caller, now)?;
         let at = self.write(CARDS, |transaction| {
             self.change_card(transaction, card, |log| log.charge(&self.policy, kind, id, now))

@@ -71,8 +71,8 @@ impl ListFilter {
     }
 }
 
-/// Counters for metrics. Those of refusals count from the start of the process; those of charges
-/// kept and of the journal are of limits in a directory, and 0 in a database.
+/// Counters for metrics. Those of what happened count from the start of the process; those of what
+/// is kept in mind and of the journal are of limits in a directory, and 0 in a database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitCounters {
@@ -82,8 +82,12 @@ pub struct LimitCounters {
     pub refused_by_card: u64,
     /// Charges that failed because the limits could not be kept.
     pub unavailable: u64,
+    /// Messages of which nobody can tell whether they were used before.
+    pub unknown_messages: u64,
     /// Charges of cards that are kept in mind, over all cards.
     pub card_charges: u64,
+    /// Names of messages that are kept in mind.
+    pub messages: u64,
     /// Charges and other changes that the disk does not have yet.
     pub journal_lag: u64,
     /// Bytes of the journal.

@@ -3,10 +3,12 @@
 use super::card_log::{CallerId, EventKind};
 use super::durable::Durable;
 use super::error::LimitError;
+use super::message_use::MessageUse;
 use super::moment::Moment;
 use super::refusal::Denied;
 use super::report::{CallerLimits, CardLimits, LimitCounters, ListFilter};
 use crate::card_key::CardKey;
+use crate::message_key::MessageKey;
 
 /// A verification that was charged as wrong.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +23,7 @@ pub(super) struct Reservation {
 pub(super) trait LimitStore: Send + Sync {
     fn admit(&self, caller: &str, now: Moment) -> Result<(), Denied>;
     fn not_found(&self, caller: &str, now: Moment) -> Result<(), LimitError>;
+    fn first_use(&self, message: MessageKey, now: Moment) -> Result<MessageUse, LimitError>;
     fn charge(
         &self,
         caller: &str,

@@ -1,9 +1,10 @@
 //! One record per request, and nothing in it that may not be.
 
-use cvv2_service::Replays;
+use cvv2_service::limits::LimitPolicy;
+use cvv2_service::{MessageKey, Replays};
 use serde_json::{Value, json};
 
-use crate::bank::{EXID, PAN, REQUEST, request};
+use crate::bank::{EXID, NOW, PAN, REQUEST, request};
 use crate::home::{GET, Service, Setup, VERIFY, verify_request};
 
 fn requests(records: &[Value]) -> Vec<&Value> {
@@ -80,5 +81,22 @@ fn a_message_that_comes_twice_is_recorded_or_refused() {
         let records = service.records();
         assert_eq!(requests(&records)[1]["replayed"], replayed);
         assert_eq!(requests(&records)[2]["replayed"], 0);
+    }
+}
+
+#[test]
+fn where_no_more_messages_are_kept_in_mind_they_pass_or_are_refused() {
+    for (replays, code) in [(Replays::Measure, "000"), (Replays::Reject, "503")] {
+        let policy = LimitPolicy { messages_max: 1000, ..LimitPolicy::default() };
+        let service = Service::start_with(Setup { replays, policy, ..Setup::default() });
+        for number in 0..1000_u128 {
+            let message = MessageKey::from_bytes(number.to_be_bytes());
+            service.http.limits.first_use(message, NOW).unwrap();
+        }
+        assert_eq!(service.post("ivr", GET, REQUEST).code(), code, "{replays:?}");
+        let counters = service.http.limits.counters();
+        assert_eq!((counters.messages, counters.unknown_messages), (1000, 1));
+        let records = service.records();
+        assert_eq!(requests(&records)[0]["replayed"], 0);
     }
 }

@@ -13,10 +13,10 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cvv2_service::limits::{Limit, LimitPolicy, Limits};
+use cvv2_service::limits::{Limit, LimitPolicy, Limits, MessageUse};
 
 use crate::processes::{Task, command, said, say, wrapped};
-use crate::stores::{Embedded, Home, at, card};
+use crate::stores::{Embedded, Home, at, card, message};
 
 /// Nothing is refused, and the journal is written anew all the time.
 fn policy() -> LimitPolicy {
@@ -35,10 +35,11 @@ fn policy() -> LimitPolicy {
 /// Steps that charge the same card, one after the other.
 const STEPS_OF_A_CARD: u64 = 6;
 
-/// Charges a card, each step in another way, and waits for the disk.
+/// Uses a message, charges a card, each step in another way, and waits for the disk.
 fn do_step(limits: &Limits, step: u64) -> Result<(), Box<dyn std::error::Error>> {
     let card = card(step / STEPS_OF_A_CARD);
     limits.admit("ivr", at(0))?;
+    limits.first_use(message(step), at(0))?;
     match step % 3 {
         0 => limits.charge_generate("ivr", card, at(0))?,
         1 => limits.charge_verify("ivr", card, at(0))?.mismatched()?,
@@ -47,8 +48,12 @@ fn do_step(limits: &Limits, step: u64) -> Result<(), Box<dyn std::error::Error>>
     Ok(limits.durable().wait()?)
 }
 
-/// Everything that was acknowledged is charged, and nothing that was given back is.
+/// Everything that was acknowledged is charged and used, and nothing that was given back is.
 fn assert_charged(limits: &Limits, done: &BTreeSet<u64>, started: u64, what: &str) {
+    for step in done {
+        let used = limits.first_use(message(*step), at(0)).unwrap();
+        assert_eq!(used, MessageUse::Again, "message {step}; {what}");
+    }
     let cards = done.iter().map(|step| step / STEPS_OF_A_CARD).collect::<BTreeSet<_>>();
     for number in cards {
         let steps = number * STEPS_OF_A_CARD..(number + 1) * STEPS_OF_A_CARD;

@@ -3,6 +3,7 @@
 
 mod crashes;
 mod guessing;
+mod messages;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "postgres")]

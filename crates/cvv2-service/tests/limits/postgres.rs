@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use cvv2_service::limits::{Denied, LimitError, LimitPolicy, Limits};
+use cvv2_service::limits::{Denied, LimitError, LimitPolicy, Limits, MessageUse};
 
 use crate::postgres_server::Server;
-use crate::stores::{Home, at, card};
+use crate::stores::{Home, at, card, message};
 
 fn policy() -> LimitPolicy {
     LimitPolicy { caller_wrong_percent: 100, ..LimitPolicy::default() }
@@ -41,6 +41,25 @@ fn replicas_that_start_and_charge_together_get_no_more_than_the_limit() {
 
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
+fn of_replicas_that_use_a_message_together_one_is_the_first() {
+    let home = Server::shared().home();
+    let firsts = AtomicU32::new(0);
+    thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let limits = home.open(policy());
+                for number in 0..20 {
+                    let used = limits.first_use(message(number), at(0)).unwrap();
+                    firsts.fetch_add(u32::from(used == MessageUse::First), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(firsts.into_inner(), 20);
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
 fn what_was_charged_survives_the_server_and_nothing_passes_without_it() {
     let server = Server::start("");
     let home = server.home();
@@ -68,6 +87,35 @@ fn rows_that_no_limit_needs_are_taken_away() {
     let (mut client, schema) = home.client();
     let count = format!("SELECT count(*) FROM {schema}.limit_cards");
     assert_eq!(client.query_one(&count, &[]).unwrap().get::<_, i64>(0), 500);
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
+fn messages_whose_window_has_passed_are_taken_away() {
+    let home = Server::shared().home();
+    let limits = home.open(policy());
+    let first = |number, second| {
+        assert_eq!(limits.first_use(message(number), at(second)).unwrap(), MessageUse::First);
+    };
+    (0..500).for_each(|number| first(number, 0));
+    // One is used again before it is taken away, and stays.
+    first(0, 3600);
+    (500..999).for_each(|number| first(number, 3600));
+    let (mut client, schema) = home.client();
+    let count = format!("SELECT count(*) FROM {schema}.limit_messages");
+    assert_eq!(client.query_one(&count, &[]).unwrap().get::<_, i64>(0), 500);
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
+fn tables_of_before_there_were_messages_get_theirs() {
+    let home = Server::shared().home();
+    home.open(policy()).charge_generate("ivr", card(1), at(0)).unwrap();
+    let (mut client, schema) = home.client();
+    client.execute(&format!("DROP TABLE {schema}.limit_messages"), &[]).unwrap();
+    let limits = home.open(policy());
+    assert_eq!(limits.first_use(message(1), at(0)).unwrap(), MessageUse::First);
+    assert_eq!(limits.show_card(card(1), at(0)).unwrap().unwrap().usage[0].used, 1);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use cvv2_service::CardKey;
 use cvv2_service::limits::{Denied, Limit, LimitPolicy, Limits};
+use cvv2_service::{CardKey, MessageKey};
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
@@ -49,11 +49,19 @@ pub(crate) fn at(seconds: i64) -> OffsetDateTime {
 }
 
 pub(crate) fn card(number: u64) -> CardKey {
-    // Keys are hashes: spread over the first byte.
-    let mut bytes = [0; CardKey::LEN];
+    CardKey::from_bytes(hash(number))
+}
+
+pub(crate) fn message(number: u64) -> MessageKey {
+    MessageKey::from_bytes(hash(number))
+}
+
+/// Keys are hashes: spread over the first byte.
+fn hash(number: u64) -> [u8; 16] {
+    let mut bytes = [0; 16];
     bytes[0] = u8::try_from(number % 251).unwrap();
     bytes[8..].copy_from_slice(&number.to_be_bytes());
-    CardKey::from_bytes(bytes)
+    bytes
 }
 
 /// The limit that refused, if one did.

@@ -1,9 +1,9 @@
 //! The limits beside an obvious twin: a list of everything that ever happened.
 
-use cvv2_service::limits::{Denied, Limit, LimitPolicy, Limits, Verification};
+use cvv2_service::limits::{Denied, Limit, LimitPolicy, Limits, MessageUse, Verification};
 use proptest::prelude::*;
 
-use crate::stores::{Embedded, Home, at, card};
+use crate::stores::{Embedded, Home, at, card, message};
 
 /// Small numbers, so that every limit is reached.
 fn policy() -> LimitPolicy {
@@ -19,6 +19,7 @@ fn policy() -> LimitPolicy {
         card_wrong_soft_window_hours: 2,
         card_wrong_hard: 4,
         card_wrong_hard_window_hours: 50,
+        message_window_minutes: 30,
         // Written anew all the time.
         journal_bytes_min: 4096,
         ..LimitPolicy::default()
@@ -33,6 +34,7 @@ enum What {
     Right(u64),
     Wrong(u64),
     Verified { is_wrong: bool },
+    Message(u64),
 }
 
 /// Everything that happened, by whom and when, in seconds.
@@ -99,6 +101,14 @@ impl Twin {
         reached
     }
 
+    fn first_use(&mut self, of: u64, now: i64) -> MessageUse {
+        if self.of_card(now, 30 * 60, |_, what| what == What::Message(of)) > 0 {
+            return MessageUse::Again;
+        }
+        self.0.push((0, What::Message(of), now));
+        MessageUse::First
+    }
+
     fn settle(&mut self, place: usize, is_wrong: bool) {
         let (caller, what, then) = self.0[place];
         if let (What::Wrong(of), false) = (what, is_wrong) {
@@ -119,6 +129,7 @@ enum Step {
     NotFound(usize),
     Generate(usize, u64),
     Verify(usize, u64),
+    Use(u64),
     /// Ends the verification that began first, or last.
     Settle {
         first: bool,
@@ -137,6 +148,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (caller, of).prop_map(|(caller, of)| Step::Verify(caller, of)),
         6 => (any::<bool>(), any::<bool>())
             .prop_map(|(first, is_wrong)| Step::Settle { first, is_wrong }),
+        3 => (0..3_u64).prop_map(Step::Use),
         1 => Just(Step::Reopen),
         4 => prop_oneof![0..90_i64, 0..7200_i64, 0..200_000_i64].prop_map(Step::Wait),
     ];
@@ -181,6 +193,11 @@ proptest! {
                 Step::NotFound(caller) => {
                     limits.not_found(callers[caller], at(now)).unwrap();
                     twin.0.push((caller, What::NotFound, now));
+                    continue;
+                }
+                Step::Use(of) => {
+                    let seen = limits.first_use(message(of), at(now)).unwrap();
+                    prop_assert_eq!(seen, twin.first_use(of, now));
                     continue;
                 }
                 Step::Settle { first, is_wrong } => {

@@ -4,6 +4,7 @@ use crate::card_key::CardKey;
 use crate::limits::card_log::{CallerId, EventKind};
 use crate::limits::codec::{Reader, Unreadable, put_moment, put_name};
 use crate::limits::moment::Moment;
+use crate::message_key::MessageKey;
 
 /// One thing that happened. Pieces of a rewritten journal are at [`State`].
 ///
@@ -43,6 +44,11 @@ pub(super) enum Record<'a> {
     CallerCleared {
         id: CallerId,
     },
+    /// A message was used for the first time.
+    MessageUsed {
+        message: MessageKey,
+        at: Moment,
+    },
     /// From here on the callers are those that the piece lists.
     CallersPiece,
     /// From here on the cards of this shard are those that the piece lists.
@@ -63,6 +69,7 @@ const CALLER_CLEARED: u8 = 7;
 const CALLERS_PIECE: u8 = 8;
 const CARDS_PIECE: u8 = 9;
 const COMPLETE: u8 = 10;
+const MESSAGE_USED: u8 = 11;
 
 impl<'a> Record<'a> {
     pub(super) fn write(self, out: &mut Vec<u8>) {
@@ -96,6 +103,11 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(&card.to_bytes());
             }
             Self::CallerCleared { id } => put_head(out, CALLER_CLEARED, id),
+            Self::MessageUsed { message, at } => {
+                out.push(MESSAGE_USED);
+                out.extend_from_slice(&message.to_bytes());
+                put_moment(out, at);
+            }
             Self::CallersPiece => out.push(CALLERS_PIECE),
             Self::CardsPiece { shard } => out.extend_from_slice(&[CARDS_PIECE, shard]),
             Self::Complete => out.push(COMPLETE),
@@ -128,6 +140,10 @@ impl<'a> Record<'a> {
             },
             CARD_CLEARED => Self::CardCleared { card: card(reader)? },
             CALLER_CLEARED => Self::CallerCleared { id: id(reader)? },
+            MESSAGE_USED => Self::MessageUsed {
+                message: reader.array().map(MessageKey::from_bytes)?,
+                at: reader.moment()?,
+            },
             CALLERS_PIECE => Self::CallersPiece,
             CARDS_PIECE => Self::CardsPiece { shard: reader.u8()? },
             COMPLETE => Self::Complete,
@@ -159,6 +175,7 @@ mod tests {
             Record::Settled { id, at, card, is_wrong: false },
             Record::CardCleared { card },
             Record::CallerCleared { id },
+            Record::MessageUsed { message: MessageKey::from_bytes([5; 16]), at },
             Record::CallersPiece,
             Record::CardsPiece { shard: 255 },
             Record::Complete,
@@ -172,7 +189,7 @@ mod tests {
             assert_eq!(Record::read(&mut reader), Ok(record));
             assert!(reader.is_empty());
         }
-        for bytes in [&[0][..], &[11], &[255; 40]] {
+        for bytes in [&[0][..], &[12], &[255; 40]] {
             assert_eq!(Record::read(&mut Reader::new(bytes)), Err(Unreadable));
         }
     }

@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::messages::Messages;
 use super::record::Record;
 use crate::card_key::CardKey;
 use crate::limits::caller_log::{CallerLog, CallerUsage};
 use crate::limits::card_log::{CallerId, CardLog, CardUsage, EventKind};
 use crate::limits::codec::{NAME_BYTES_MAX, Reader, Unreadable, put_name};
 use crate::limits::error::LimitError;
+use crate::limits::message_use::MessageUse;
 use crate::limits::moment::{Moment, Span};
 use crate::limits::policy::LimitPolicy;
 use crate::limits::refusal::Denied;
 use crate::limits::store::Reservation;
+use crate::message_key::MessageKey;
 
 /// All callers and cards. Whatever changes it appends a record of the change to `out`, and whoever
 /// applies the records one after the other gets the same state.
@@ -24,6 +27,7 @@ pub(super) struct State {
     shards: Vec<HashMap<CardKey, CardLog>>,
     /// Events of all cards.
     events: usize,
+    messages: Messages,
     /// The time that was told last; the beginning of time as long as none was. Not the latest of all:
     /// a clock that jumps ahead and comes back would have everything forgotten from then on.
     now: Moment,
@@ -33,11 +37,13 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Cards are in shards by the first byte of their key, a hash: each is written as one piece.
+    /// Cards, and messages, are in shards by the first byte of their key, a hash: each is written as
+    /// one piece.
     pub(super) const SHARDS: usize = 256;
 
     pub(super) fn new(policy: LimitPolicy) -> Self {
         Self {
+            messages: Messages::new(&policy),
             policy,
             callers: BTreeMap::new(),
             ids: HashMap::new(),
@@ -52,6 +58,10 @@ impl State {
 
     pub(super) const fn events(&self) -> usize {
         self.events
+    }
+
+    pub(super) const fn messages(&self) -> usize {
+        self.messages.len()
     }
 
     /// Whether there was no room for an event: all pieces should be written, which forgets some.
@@ -89,6 +99,20 @@ impl State {
         self.apply(record);
         record.write(out);
         Ok(())
+    }
+
+    pub(super) fn first_use(
+        &mut self,
+        message: MessageKey,
+        now: Moment,
+        out: &mut Vec<u8>,
+    ) -> MessageUse {
+        self.now = now;
+        let used = self.messages.use_once(message, now);
+        if used == MessageUse::First {
+            Record::MessageUsed { message, at: now }.write(out);
+        }
+        used
     }
 
     pub(super) fn charge(
@@ -176,7 +200,19 @@ impl State {
     /// Writes one of the pieces as it is now, without what no limit needs any more; that is
     /// forgotten here too. The last one says that all are there.
     pub(super) fn write_piece(&mut self, piece: usize, out: &mut Vec<u8>) {
-        let Some(shard) = piece.checked_sub(1) else { return self.write_callers(out) };
+        match piece.checked_sub(1) {
+            None => self.write_callers(out),
+            Some(shard) => {
+                self.write_cards(shard, out);
+                self.write_messages(shard, out);
+            }
+        }
+        if piece + 1 == Self::PIECES {
+            Record::Complete.write(out);
+        }
+    }
+
+    fn write_cards(&mut self, shard: usize, out: &mut Vec<u8>) {
         let (policy, now) = (&self.policy, self.now);
         let cards = &mut self.shards[shard];
         let mut events = 0;
@@ -196,8 +232,12 @@ impl State {
             out.extend_from_slice(&card.to_bytes());
             log.write(out);
         }
-        if piece + 1 == Self::PIECES {
-            Record::Complete.write(out);
+    }
+
+    /// A message is never taken back, so a piece says no more than that those were used.
+    fn write_messages(&self, shard: usize, out: &mut Vec<u8>) {
+        for (message, at) in self.messages.of_shard(shard, self.now) {
+            Record::MessageUsed { message, at }.write(out);
         }
     }
 
@@ -242,6 +282,7 @@ impl State {
                 let empty = CallerLog::new(&self.policy);
                 self.with_caller(id, |log| *log = empty);
             }
+            Record::MessageUsed { message, at } => self.messages.replay(message, at),
             Record::CallersPiece | Record::CardsPiece { .. } | Record::Complete => {}
         }
     }

@@ -6,12 +6,16 @@ use super::error::DatabaseError;
 
 pub(super) const CALLERS: &str = "limit_callers";
 pub(super) const CARDS: &str = "limit_cards";
+const MESSAGES: &str = "limit_messages";
 
 /// The version of the tables.
 pub(super) const FORMAT: i32 = 1;
 
-/// Charges after which rows that no limit needs are taken away, and how many at most.
-pub(super) const CHARGES_TO_SWEEP: u64 = 1000;
+/// Charges, or messages, after which rows that no limit needs are taken away.
+pub(super) const TO_SWEEP: u64 = 1000;
+
+/// How many rows are taken away at most: more than were made meanwhile, so that they become fewer.
+const SWEPT_MAX: u64 = 2 * TO_SWEEP;
 
 /// The statements, with the schema in them.
 pub(super) struct Statements {
@@ -32,6 +36,8 @@ pub(super) struct Statements {
     pub(super) update_card: String,
     pub(super) clear_card: String,
     pub(super) sweep_cards: String,
+    pub(super) use_message: String,
+    pub(super) sweep_messages: String,
 }
 
 impl Statements {
@@ -45,6 +51,7 @@ impl Statements {
         }
         let cards = format!("{schema}.{CARDS}");
         let callers = format!("{schema}.{CALLERS}");
+        let messages = format!("{schema}.{MESSAGES}");
         Ok(Self {
             format: format!("SELECT format FROM {schema}.limit_format"),
             names: format!("SELECT id, name FROM {callers} ORDER BY name"),
@@ -72,7 +79,16 @@ impl Statements {
             clear_card: format!("DELETE FROM {cards} WHERE card = $1 RETURNING 1"),
             sweep_cards: format!(
                 "DELETE FROM {cards} WHERE card IN (SELECT card FROM {cards}
-                 WHERE dead_day < $1 LIMIT {CHARGES_TO_SWEEP} FOR UPDATE SKIP LOCKED)"
+                 WHERE dead_day < $1 LIMIT {SWEPT_MAX} FOR UPDATE SKIP LOCKED)"
+            ),
+            use_message: format!(
+                "INSERT INTO {messages} AS used (message, used_at) VALUES ($1, $2)
+                 ON CONFLICT (message) DO UPDATE SET used_at = EXCLUDED.used_at
+                 WHERE used.used_at <= $3 RETURNING 1"
+            ),
+            sweep_messages: format!(
+                "DELETE FROM {messages} WHERE message IN (SELECT message FROM {messages}
+                 WHERE used_at <= $1 LIMIT {SWEPT_MAX} FOR UPDATE SKIP LOCKED)"
             ),
         })
     }
@@ -80,7 +96,8 @@ impl Statements {
 
 /// Makes the tables unless they are there. Replicas that start together do so one after the other.
 pub(super) fn make_tables(client: &mut Client, schema: &str) -> Result<(), postgres::Error> {
-    let table = format!("{schema}.limit_format");
+    // The one that came last to this format: where it is, all are.
+    let table = format!("{schema}.{MESSAGES}");
     let there: bool = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table])?.get(0);
     if there {
         return Ok(());
@@ -102,6 +119,12 @@ pub(super) fn make_tables(client: &mut Client, schema: &str) -> Result<(), postg
              dead_day integer NOT NULL
          ) WITH (fillfactor = 70);
          CREATE INDEX IF NOT EXISTS limit_cards_dead ON {schema}.{CARDS} (dead_day);
+         -- Milliseconds since 1970.
+         CREATE TABLE IF NOT EXISTS {schema}.{MESSAGES} (
+             message bytea PRIMARY KEY,
+             used_at bigint NOT NULL
+         );
+         CREATE INDEX IF NOT EXISTS limit_messages_used ON {schema}.{MESSAGES} (used_at);
          CREATE TABLE IF NOT EXISTS {schema}.limit_format (format integer NOT NULL);
          INSERT INTO {schema}.limit_format SELECT {FORMAT}
              WHERE NOT EXISTS (SELECT FROM {schema}.limit_format);"

@@ -1,0 +1,212 @@
+//! Messages that were used, as long as it matters.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+
+use crate::limits::message_use::MessageUse;
+use crate::limits::moment::{Moment, Span};
+use crate::limits::policy::LimitPolicy;
+use crate::message_key::MessageKey;
+
+/// The slots of a window.
+const SLOTS: u64 = 60;
+
+/// How many messages of the past are forgotten when one comes. More than one, so that they become
+/// fewer; few, because others wait.
+const FORGOTTEN_AT_ONCE: usize = 4;
+
+/// When messages were used first, each in the last window.
+///
+/// The window is looked at to the millisecond. Slots are only for forgetting: those of the past are
+/// found there without looking at all the others.
+pub(super) struct Messages {
+    window: Span,
+    max: usize,
+    /// By the first byte of their key, a hash: each grows by itself.
+    shards: Vec<HashMap<MessageKey, Moment>>,
+    /// By the number of the slot of their time since 1970. One that was used again after its window
+    /// is in two, until the first is forgotten.
+    slots: BTreeMap<u64, Vec<MessageKey>>,
+    /// Entries of the slots.
+    len: usize,
+}
+
+impl Messages {
+    const SHARDS: usize = 256;
+
+    pub(super) fn new(policy: &LimitPolicy) -> Self {
+        Self {
+            window: policy.message_window(),
+            max: policy.messages_max as usize,
+            shards: (0..Self::SHARDS).map(|_| HashMap::new()).collect(),
+            slots: BTreeMap::new(),
+            len: 0,
+        }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether this is the first use. Then it is kept in mind.
+    pub(super) fn use_once(&mut self, message: MessageKey, now: Moment) -> MessageUse {
+        self.forget(now);
+        let known = self.shards[shard_of(message)].get(&message);
+        if known.is_some_and(|at| !self.is_past(*at, now)) {
+            return MessageUse::Again;
+        }
+        if self.len >= self.max {
+            return MessageUse::Unknown;
+        }
+        self.insert(message, now);
+        MessageUse::First
+    }
+
+    /// Takes in what was written: once or often, and in any order, so that its time is not the
+    /// present one and nothing is forgotten by it.
+    pub(super) fn replay(&mut self, message: MessageKey, at: Moment) {
+        let known = self.shards[shard_of(message)].get(&message);
+        if known.is_none_or(|known| *known < at) {
+            self.insert(message, at);
+        }
+    }
+
+    /// The messages of a shard that still matter, and when they were used.
+    pub(super) fn of_shard(
+        &self,
+        shard: usize,
+        now: Moment,
+    ) -> impl Iterator<Item = (MessageKey, Moment)> {
+        let all = self.shards[shard].iter().map(|(message, at)| (*message, *at));
+        all.filter(move |(_, at)| !self.is_past(*at, now))
+    }
+
+    fn insert(&mut self, message: MessageKey, at: Moment) {
+        self.shards[shard_of(message)].insert(message, at);
+        self.slots.entry(at.millis() / self.slot()).or_default().push(message);
+        self.len += 1;
+    }
+
+    /// Forgets some whose window has passed, if there are any; as many as there are too many, which
+    /// may be after a start.
+    fn forget(&mut self, now: Moment) {
+        let mut forgotten = 0;
+        while forgotten < FORGOTTEN_AT_ONCE || self.len >= self.max {
+            forgotten += 1;
+            let slot = self.slot();
+            let Some(mut oldest) = self.slots.first_entry() else { return };
+            let last_of_slot = Moment::from_millis((oldest.key() + 1) * slot - 1);
+            if now.since(last_of_slot) < self.window {
+                return;
+            }
+            let Some(message) = oldest.get_mut().pop() else {
+                oldest.remove();
+                continue;
+            };
+            self.len -= 1;
+            if let Entry::Occupied(known) = self.shards[shard_of(message)].entry(message)
+                && now.since(*known.get()) >= self.window
+            {
+                known.remove();
+            }
+        }
+    }
+
+    fn is_past(&self, at: Moment, now: Moment) -> bool {
+        now.since(at) >= self.window
+    }
+
+    const fn slot(&self) -> u64 {
+        self.window.millis() / SLOTS
+    }
+}
+
+fn shard_of(message: MessageKey) -> usize {
+    usize::from(message.to_bytes()[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MINUTE: u64 = 60_000;
+
+    fn messages(max: u32) -> Messages {
+        Messages::new(&LimitPolicy {
+            message_window_minutes: 2,
+            messages_max: max,
+            ..LimitPolicy::default()
+        })
+    }
+
+    fn key(number: u64) -> MessageKey {
+        MessageKey::from_bytes((u128::from(number) << 64 | u128::from(number) << 120).to_be_bytes())
+    }
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_millis(1_000_000_000_000 + millis)
+    }
+
+    #[test]
+    fn those_of_the_past_make_room_and_leave_nothing_behind() {
+        let mut messages = messages(1000);
+        for number in 0..1000 {
+            assert_eq!(messages.use_once(key(number), at(number)), MessageUse::First);
+        }
+        assert_eq!(messages.use_once(key(1000), at(1000)), MessageUse::Unknown);
+        assert_eq!(messages.use_once(key(999), at(1000)), MessageUse::Again);
+        assert_eq!(messages.use_once(key(1000), at(2 * MINUTE)), MessageUse::Unknown);
+        // They leave by slots, of two seconds here.
+        let end = 2 * MINUTE + 2000;
+        for number in 1000..2000 {
+            assert_eq!(messages.use_once(key(number), at(end)), MessageUse::First);
+        }
+        assert_eq!(messages.len(), 1000);
+        assert_eq!(messages.shards.iter().map(HashMap::len).sum::<usize>(), 1000);
+        for _ in 0..300 {
+            messages.forget(at(end + 2 * MINUTE + 2000));
+        }
+        assert_eq!(messages.len(), 0);
+        assert!(messages.shards.iter().all(HashMap::is_empty) && messages.slots.is_empty());
+    }
+
+    proptest! {
+        /// They know what a list of all uses knows, also when they were written down and read; and
+        /// when the clock goes back, all but what had passed at a time that was told before.
+        #[test]
+        fn they_know_what_a_list_knows(
+            uses in prop::collection::vec((0..8_u64, 0..100_000_u64), 1..200)
+        ) {
+            let mut messages = messages(1000);
+            let mut list: BTreeMap<u64, u64> = BTreeMap::new();
+            let (mut now, mut latest) = (200_000, 0);
+            for (number, later) in uses {
+                // Every fourth time the clock goes back.
+                now = if later % 4 == 0 { now - now.min(later) } else { now + later };
+                latest = latest.max(now);
+                let is_past = |time| list.get(&number).is_none_or(|then| then + 2 * MINUTE <= time);
+                let used = messages.use_once(key(number), at(now));
+                match (is_past(now), is_past(latest)) {
+                    (true, _) => prop_assert_eq!(used, MessageUse::First),
+                    (false, false) => prop_assert_eq!(used, MessageUse::Again),
+                    (false, true) => {}
+                }
+                if used == MessageUse::First {
+                    list.insert(number, now);
+                }
+                if later % 5 == 0 {
+                    let written: Vec<_> = (0..Messages::SHARDS)
+                        .flat_map(|shard| messages.of_shard(shard, at(now)))
+                        .collect();
+                    messages = self::messages(1000);
+                    for (message, at) in written.iter().chain(written.iter().rev()) {
+                        messages.replay(*message, *at);
+                    }
+                    prop_assert_eq!(messages.len(), written.len());
+                }
+            }
+        }
+    }
+}
