@@ -6,6 +6,7 @@ mod dev;
 mod init_key;
 mod log;
 mod notify;
+mod probe;
 mod reload;
 mod run;
 mod signals;
@@ -20,6 +21,7 @@ use crate::print::Print;
 pub(crate) fn run(args: ServeArgs, print: Print) -> Result<Answer, Failure> {
     match (args.command, args.config) {
         (Some(ServeCommand::InitKey(args)), _) => init_key::run(&args, print),
+        (Some(ServeCommand::Probe(args)), _) => probe::run(&args, print),
         (None, Some(config)) if args.check => {
             check::check(&Config::read(&config)?)?;
             print.answer("the configuration is in order", &serde_json::json!({ "sound": true }))?;
