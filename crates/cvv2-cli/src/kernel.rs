@@ -23,7 +23,9 @@ fn named(name: Option<&str>) -> Result<Kernel, Failure> {
         Some(name) => Kernel::by_name(name).ok_or_else(|| {
             let names: Vec<&str> = Kernel::all().map(Kernel::name).collect();
             let names = names.join(", ");
-            Failure::BadInput(format!("{VARIABLE}: this machine can compute with {names}; give one"))
+            Failure::BadInput(format!(
+                "{VARIABLE}: this machine can compute with {names}; give one"
+            ))
         }),
     }
 }

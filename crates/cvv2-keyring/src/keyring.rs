@@ -73,9 +73,8 @@ impl Keyring {
     /// As [`read`](Self::read).
     pub fn read_for(path: &Path, kbpk: &Kbpk, kernel: Kernel) -> Result<Self, KeyringError> {
         let text = file::read(path)?;
-        Self::load(&text, kbpk, kernel).map_err(|fault| {
-            KeyringError::load(path, LoadError::new(&text, fault))
-        })
+        Self::load(&text, kbpk, kernel)
+            .map_err(|fault| KeyringError::load(path, LoadError::new(&text, fault)))
     }
 
     /// Creates the file of a keyring without keys.

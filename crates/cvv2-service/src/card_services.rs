@@ -324,13 +324,9 @@ fn computes_the_published_value(kernel: Kernel) -> bool {
     let cvk = CvkPair::from_hex(PROBE_KEY, ExpiryOrder::YyMm, Policy::TestVectors);
     let card = Pan::parse(PROBE_PAN).ok().zip(Expiry::parse_yymm(PROBE_EXPIRY).ok());
     let code = ServiceCode::parse(PROBE_SERVICE_CODE).ok();
-    let computed = cvk
-        .ok()
-        .zip(card)
-        .zip(code)
-        .and_then(|((cvk, (pan, expiry)), code)| {
-            cvk.with_kernel(kernel).cvv(&pan, &expiry, &code).ok()
-        });
+    let computed = cvk.ok().zip(card).zip(code).and_then(|((cvk, (pan, expiry)), code)| {
+        cvk.with_kernel(kernel).cvv(&pan, &expiry, &code).ok()
+    });
     computed.is_some_and(|cvv| cvv.expose().as_str() == PROBE_CVV)
 }
 

@@ -151,7 +151,7 @@ fn the_document_has_the_defaults() {
     for (table, text) in [("[serve.connections]", connections), ("[serve.limits.policy]", policy)] {
         let fields = text.split_once(" { ").unwrap().1.trim_end_matches(" }");
         for (key, value) in fields.split(", ").map(|field| field.split_once(": ").unwrap()) {
-            assert_eq!(default_of(table, key), value.parse().unwrap(), "{table} {key}");
+            assert_eq!(default_of(table, key), value.parse::<u64>().unwrap(), "{table} {key}");
         }
     }
     let audit = cvv2_service::audit::AuditOptions::new("audit");

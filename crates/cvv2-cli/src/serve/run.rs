@@ -130,7 +130,11 @@ fn metrics(
             log.write(Level::Info, "metrics", &[("address", &address)]);
             if !address.ip().is_loopback() {
                 let why = "anybody who reaches this address reads metrics, in clear";
-                log.write(Level::Warning, "metrics_exposed", &[("address", &address), ("why", &why)]);
+                log.write(
+                    Level::Warning,
+                    "metrics_exposed",
+                    &[("address", &address), ("why", &why)],
+                );
             }
             Some(socket)
         }
