@@ -21,6 +21,7 @@ mod administration;
 mod card_services;
 mod health;
 mod respond;
+mod task;
 mod token;
 
 use std::fmt;

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::HttpService;
 use super::respond::{wiped, with_retry_after, with_www_authenticate};
+use super::task::finished;
 use crate::audit::{Event, EventRecord, Record, RequestRecord};
 use crate::auth::{AuthError, Authenticated};
 use crate::card_services::Answer;
@@ -44,8 +45,16 @@ pub(super) async fn serve(
         Ok(body) => body,
         Err(error) => return service.turn_away(function, &visit, error.into()).await,
     };
-    let (answer, body) = service.ask(function, who, body).await;
-    service.deliver(&visit, answer, &body).await
+    if !service.services_block {
+        // The record is handed over before anything is waited for.
+        let answer = service.services.handle(function, &who.caller, &body);
+        return service.deliver(&visit, answer, &body).await;
+    }
+    finished(async move {
+        let (answer, body) = service.ask(function, who, body).await;
+        service.deliver(&visit, answer, &body).await
+    })
+    .await
 }
 
 /// The answer to a request that got none. Its record is not waited for: there is no value in the
@@ -73,16 +82,13 @@ struct Visit {
 }
 
 impl HttpService {
-    /// Has the operation answer, where it may wait if it may have to.
+    /// Has an operation answer that may have to wait, where that is allowed.
     async fn ask(
         self: &Arc<Self>,
         function: Function,
         who: Arc<Authenticated>,
         body: Zeroizing<Vec<u8>>,
     ) -> (Answer, Zeroizing<Vec<u8>>) {
-        if !self.services_block {
-            return (self.services.handle(function, &who.caller, &body), body);
-        }
         let service = Arc::clone(self);
         let asked =
             spawn_blocking(move || (service.services.handle(function, &who.caller, &body), body));
