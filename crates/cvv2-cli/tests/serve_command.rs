@@ -251,10 +251,9 @@ fn a_second_signal_does_not_wait() {
     // A request whose body does not come.
     let head = "POST /v1/tokenkc/generate HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n";
     client.stdin.as_mut().unwrap().write_all(head.as_bytes()).unwrap();
-    let metrics = format!("http://{}/metrics", dev.metrics);
     let begun = Instant::now();
     while !in_flight(&dev) {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{metrics} tells of no request");
+        assert!(begun.elapsed() < Duration::from_secs(30), "the request is not told of");
         thread::sleep(Duration::from_millis(20));
     }
     dev.signal(Signal::TERM);
@@ -270,13 +269,63 @@ fn a_second_signal_does_not_wait() {
     assert!(told.contains("stopped connections_cut=1 requests_cut=1"), "{told}");
 }
 
+#[test]
+fn a_disk_that_fails_is_told_and_so_is_its_end() {
+    let mut dev = Dev::start(&[("CVV2__SERVE__AUDIT__FILE_BYTES_MAX", "4096")]);
+    let (here, away) = (dev.place.join("audit"), dev.place.join("audit-away"));
+    fs::rename(&here, &away).unwrap();
+    let begun = Instant::now();
+    // Until the file is full, and the next one cannot be made.
+    while dev.beside(&["serve", "probe", "--ready"], &[]).code == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "records go nowhere");
+    }
+    let told = dev.reads("audit_failing");
+    assert!(told.lines().last().unwrap().contains("error=/"), "{told}");
+    fs::rename(&away, &here).unwrap();
+    dev.reads("audit_works");
+    dev.beside(&["serve", "probe", "--ready"], &[]).done();
+}
+
+#[test]
+fn the_document_has_every_metric_and_no_other() {
+    let dev = Dev::start(&[]);
+    let text = metrics(&dev);
+    let served: BTreeMap<&str, &str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
+    let document = include_str!("../../../docs/OPERATIONS.md");
+    let mut documented = BTreeMap::new();
+    for row in document.lines().filter_map(|line| line.strip_prefix("| `cvv2_")) {
+        let (name, rest) = row.split_once("` | ").unwrap();
+        let kind = rest.split_once(" |").unwrap().0;
+        let suffix = match kind {
+            "counter" => "_total",
+            "info" => "_info",
+            _ => "",
+        };
+        let name = name.strip_suffix(suffix).unwrap_or_else(|| panic!("{name} is no {kind}"));
+        documented.insert(format!("cvv2_{name}"), kind);
+    }
+    for (name, kind) in &served {
+        assert_eq!(documented.get(*name), Some(kind), "{name}");
+    }
+    // Nothing has been asked for yet, so these have no labels.
+    let none_yet = ["requests", "request_duration_seconds", "tokens", "reloads"];
+    for name in documented.keys().filter(|name| !served.contains_key(name.as_str())) {
+        assert!(none_yet.contains(&name.strip_prefix("cvv2_").unwrap()), "{name} is not served");
+    }
+}
+
 /// Whether there is a request besides the one that asks.
 fn in_flight(dev: &Dev) -> bool {
+    metrics(dev).contains("cvv2_requests_in_flight 2\n")
+}
+
+fn metrics(dev: &Dev) -> String {
     let mut stream = std::net::TcpStream::connect(&dev.metrics).unwrap();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
-    text.contains("cvv2_requests_in_flight 2\n")
+    text
 }
 
 #[test]
