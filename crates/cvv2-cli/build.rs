@@ -5,8 +5,13 @@
 use std::env;
 
 /// Programs, and the `cfg` that says they are there.
-const PROGRAMS: [(&str, &str); 3] =
-    [("openssl", "has_openssl"), ("python3", "has_python3"), ("setsid", "has_setsid")];
+const PROGRAMS: [(&str, &str); 5] = [
+    ("curl", "has_curl"),
+    ("openssl", "has_openssl"),
+    ("python3", "has_python3"),
+    ("setsid", "has_setsid"),
+    ("systemd-analyze", "has_systemd_analyze"),
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -26,7 +26,7 @@ pub(crate) use self::key::{
     KbpkCeremonyArgs, KeyArgs, KeyCommand, ListArgs, RecordArgs, RotateArgs, SetArgs, SourceArgs,
     UseArgs,
 };
-pub(crate) use self::serve::{InitKeyArgs, ServeArgs, ServeCommand};
+pub(crate) use self::serve::{InitKeyArgs, ProbeArgs, ServeArgs, ServeCommand};
 
 /// Card verification values (CVV, CVV2, iCVV): compute, verify, answer Get CVV2 requests.
 ///

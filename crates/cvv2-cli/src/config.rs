@@ -1,6 +1,8 @@
 //! The configuration file: which store, which keyring, for whom.
 
 mod layered;
+#[cfg(test)]
+mod reference;
 mod serve;
 
 use std::env;

@@ -7,6 +7,7 @@ use cvv2_keyring::{KeyEntry, Kind, State};
 
 use crate::args::CvkArgs;
 use crate::failure::Failure;
+use crate::kernel;
 use crate::keyring::Place;
 
 /// A test key, or a key of a keyring with what the keyring says of it.
@@ -24,7 +25,8 @@ impl Cvk {
                     "cvv2: --test-key is for published test vectors; never give it a live key"
                 );
                 let pair = CvkPair::from_hex(hex, order.into(), Policy::TestVectors)
-                    .map_err(Failure::bad_input)?;
+                    .map_err(Failure::bad_input)?
+                    .with_kernel(kernel::chosen()?);
                 Ok(Self { pair: Arc::new(pair), entry: None })
             }
             (_, _, Some(name)) => Self::of_keyring(name, &Place::of(&args.keyring)?),

@@ -47,6 +47,23 @@ impl Failure {
         Self::System(error.to_string())
     }
 
+    /// The text alone.
+    pub(crate) fn into_text(self) -> String {
+        match self {
+            Self::BadInput(text) | Self::System(text) => text,
+            Self::ClosedPipe => String::new(),
+        }
+    }
+
+    /// The same, with what it is about in front: the configuration's key.
+    pub(crate) fn about(self, key: &str) -> Self {
+        match self {
+            Self::BadInput(text) => Self::BadInput(format!("{key}: {text}")),
+            Self::System(text) => Self::System(format!("{key}: {text}")),
+            Self::ClosedPipe => Self::ClosedPipe,
+        }
+    }
+
     /// An input or output error on a named file: one that is missing, forbidden or not whole is the
     /// caller's to mend.
     pub(crate) fn file(path: &Path, error: &io::Error) -> Self {

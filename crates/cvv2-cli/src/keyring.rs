@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use cvv2::Kernel;
 use cvv2::key::Kbpk;
 use cvv2::secret::Protection;
 use cvv2_keyring::ceremony::Terminal;
@@ -12,6 +13,7 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::args::KeyringArgs;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::kernel;
 
 /// A keyring's file, and where its KBPK comes from.
 pub(crate) struct Place {
@@ -21,6 +23,8 @@ pub(crate) struct Place {
     pub(crate) kbpk: KbpkSource,
     /// How well keys have to be protected in memory.
     pub(crate) require: Protection,
+    /// How keys compute.
+    kernel: Kernel,
     /// Of the clock by which keys come into force.
     utc_offset: UtcOffset,
 }
@@ -34,6 +38,7 @@ impl Place {
                 path: path.clone(),
                 kbpk: file_source(kbpk_file),
                 require: Protection::Wiped,
+                kernel: kernel::chosen()?,
                 utc_offset: UtcOffset::UTC,
             }),
             _ => Err(Failure::bad_input(
@@ -48,6 +53,7 @@ impl Place {
             path: config.path(&config.keyring.path),
             kbpk: config.kbpk(),
             require: config.keyring.require(),
+            kernel: kernel::chosen()?,
             utc_offset: config.service.utc_offset()?,
         })
     }
@@ -74,7 +80,7 @@ impl Place {
 
     /// Loads the keyring with a KBPK that is here already.
     pub(crate) fn open_with(&self, kbpk: &Kbpk) -> Result<Keyring, Failure> {
-        Keyring::read(&self.path, kbpk).map_err(|e| Failure::keyring(&e))
+        Keyring::read_for(&self.path, kbpk, self.kernel).map_err(|e| Failure::keyring(&e))
     }
 
     /// The time by the keyring's clock.

@@ -15,6 +15,7 @@ mod demo;
 mod failure;
 mod get;
 mod input;
+mod kernel;
 mod key;
 mod keyring;
 mod print;

@@ -12,7 +12,7 @@ use std::thread;
 
 use cvv2::key::{Kbpk, KeyBlockError};
 use cvv2::secret::Protection;
-use cvv2::{ComputeError, CvkPair, Cvv, Expiry, KcvMethod, Pan, ServiceCode, Verdict};
+use cvv2::{ComputeError, CvkPair, Cvv, Expiry, KcvMethod, Kernel, Pan, ServiceCode, Verdict};
 use subtle::ConstantTimeEq;
 use time::Date;
 
@@ -31,6 +31,7 @@ use crate::text::{self, Parsed, Placed};
 /// The keys of an issuer, ready to compute.
 pub struct Keyring {
     kbpk_kcv: CheckValue,
+    kernel: Kernel,
     keys: Vec<Key>,
     /// In the order of [`Kind::ALL`].
     routes: [Routes; 3],
@@ -62,8 +63,18 @@ impl Keyring {
     /// [`KeyringError::File`] for a file that others could have changed, or that cannot be read;
     /// [`KeyringError::Load`] as [`parse`](Self::parse).
     pub fn read(path: &Path, kbpk: &Kbpk) -> Result<Self, KeyringError> {
+        Self::read_for(path, kbpk, Kernel::detect())
+    }
+
+    /// Loads a keyring from its file, whose keys compute with this kernel.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_for(path: &Path, kbpk: &Kbpk, kernel: Kernel) -> Result<Self, KeyringError> {
         let text = file::read(path)?;
-        Self::parse(&text, kbpk).map_err(|error| KeyringError::load(path, error))
+        Self::load(&text, kbpk, kernel)
+            .map_err(|fault| KeyringError::load(path, LoadError::new(&text, fault)))
     }
 
     /// Creates the file of a keyring without keys.
@@ -83,7 +94,7 @@ impl Keyring {
     ///
     /// [`LoadError`] for the first thing that is wrong.
     pub fn parse(text: &str, kbpk: &Kbpk) -> Result<Self, LoadError> {
-        Self::load(text, kbpk).map_err(|fault| LoadError::new(text, fault))
+        Self::load(text, kbpk, Kernel::detect()).map_err(|fault| LoadError::new(text, fault))
     }
 
     /// The key that generates for a card on a day: the newest of its keys that is active, has
@@ -203,14 +214,20 @@ impl Keyring {
         self.kbpk_kcv
     }
 
-    fn load(text: &str, kbpk: &Kbpk) -> Result<Self, Fault> {
+    /// How its keys compute.
+    #[must_use]
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    fn load(text: &str, kbpk: &Kbpk, kernel: Kernel) -> Result<Self, Fault> {
         let (parsed, chains) = check(text, kbpk)?;
-        let cvks = open_all(&parsed.keys, kbpk)?;
+        let cvks = open_all(&parsed.keys, kbpk, kernel)?;
         refuse_same_keys(text, &parsed.keys, &cvks, &chains)?;
         let keys = parsed.keys.into_iter().map(|key| key.entry).zip(cvks);
         let keys: Vec<Key> = keys.map(|(entry, cvk)| Key::new(entry, cvk)).collect();
         let routes = Kind::ALL.map(|kind| routes(&keys, kind, &chains));
-        Ok(Self { kbpk_kcv: parsed.kbpk_kcv, keys, routes })
+        Ok(Self { kbpk_kcv: parsed.kbpk_kcv, kernel, keys, routes })
     }
 
     /// The keys for a card that have started and not ended on a day, the newest first.
@@ -330,8 +347,12 @@ pub(crate) fn check(text: &str, kbpk: &Kbpk) -> Result<(Parsed, Chains), Fault> 
 }
 
 /// Opens the blocks of all keys whose state has them opened, in the order of the keys.
-fn open_all(keys: &[Placed], kbpk: &Kbpk) -> Result<Vec<Option<Arc<CvkPair>>>, Fault> {
-    let open = |keys: &[Placed]| keys.iter().map(|key| open(key, kbpk)).collect();
+fn open_all(
+    keys: &[Placed],
+    kbpk: &Kbpk,
+    kernel: Kernel,
+) -> Result<Vec<Option<Arc<CvkPair>>>, Fault> {
+    let open = |keys: &[Placed]| keys.iter().map(|key| open(key, kbpk, kernel)).collect();
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let share = keys.len().div_ceil(threads).max(KEYS_PER_THREAD_MIN);
     let opened: Result<Vec<Vec<_>>, Fault> = thread::scope(|scope| {
@@ -345,7 +366,7 @@ fn open_all(keys: &[Placed], kbpk: &Kbpk) -> Result<Vec<Option<Arc<CvkPair>>>, F
     Ok(opened?.into_iter().flatten().collect())
 }
 
-fn open(key: &Placed, kbpk: &Kbpk) -> Result<Option<Arc<CvkPair>>, Fault> {
+fn open(key: &Placed, kbpk: &Kbpk, kernel: Kernel) -> Result<Option<Arc<CvkPair>>, Fault> {
     let Placed { entry, at } = key;
     if !entry.state.is_opened() {
         return Ok(None);
@@ -355,7 +376,7 @@ fn open(key: &Placed, kbpk: &Kbpk) -> Result<Option<Arc<CvkPair>>, Fault> {
     if entry.kcv != cvk.kcv(KcvMethod::TdesZeros).into() {
         return Err(Fault::new(at.kcv, "kcv", LoadCause::KcvMismatch));
     }
-    Ok(Some(Arc::new(cvk)))
+    Ok(Some(Arc::new(cvk.with_kernel(kernel))))
 }
 
 /// Refuses a successor that holds the key it is to replace.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use cvv2::{CvkPair, Cvv, Expiry, ExpiryOrder, Pan, Policy, ServiceCode, Verdict};
+use cvv2::{CvkPair, Cvv, Expiry, ExpiryOrder, Kernel, Pan, Policy, ServiceCode, Verdict};
 use cvv2_resolver::{BankId, CardRecord, CardRef, CardStatus, CardStore, ContractNumber};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -131,7 +131,7 @@ impl CardServices {
         let bank = BankId::parse(PROBE_BANK).expect("a bank's code");
         let card = ContractNumber::parse(PROBE_CONTRACT).expect("a contract number");
         Readiness {
-            engine: computes_the_published_value(),
+            engine: computes_the_published_value(self.keys.kernel()),
             keys: self.keys.is_unlocked(),
             store: self.store.resolve(&bank, &card.into()).is_ok(),
         }
@@ -326,15 +326,13 @@ fn entitled_bank<'a>(
 }
 
 /// Whether the engine gives what Visa's test set has for its first card.
-fn computes_the_published_value() -> bool {
+fn computes_the_published_value(kernel: Kernel) -> bool {
     let cvk = CvkPair::from_hex(PROBE_KEY, ExpiryOrder::YyMm, Policy::TestVectors);
     let card = Pan::parse(PROBE_PAN).ok().zip(Expiry::parse_yymm(PROBE_EXPIRY).ok());
     let code = ServiceCode::parse(PROBE_SERVICE_CODE).ok();
-    let computed = cvk
-        .ok()
-        .zip(card)
-        .zip(code)
-        .and_then(|((cvk, (pan, expiry)), code)| cvk.cvv(&pan, &expiry, &code).ok());
+    let computed = cvk.ok().zip(card).zip(code).and_then(|((cvk, (pan, expiry)), code)| {
+        cvk.with_kernel(kernel).cvv(&pan, &expiry, &code).ok()
+    });
     computed.is_some_and(|cvv| cvv.expose().as_str() == PROBE_CVV)
 }
 

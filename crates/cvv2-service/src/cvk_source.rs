@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use cvv2::{CvkPair, Expiry, Pan};
+use cvv2::{CvkPair, Expiry, Kernel, Pan};
 use cvv2_keyring::CheckValue;
 use time::Date;
 
@@ -26,6 +26,11 @@ pub trait CvkSource: Send + Sync {
     /// Whether there are keys at all.
     fn is_unlocked(&self) -> bool {
         true
+    }
+
+    /// How the keys compute.
+    fn kernel(&self) -> Kernel {
+        Kernel::detect()
     }
 
     /// For each key in use: its check value, and for how many days it has been in force.

@@ -9,7 +9,7 @@
 //! | `GET /v1/limits`, `POST /v1/limits/show`, `…/clear` | limits, for callers who administer |
 //! | `GET /healthz`, `GET /readyz` | whether the process runs, and whether it can answer |
 //! | `GET /openapi.json` | this, as a document |
-//! | `GET /metrics` | on a listener of its own ([`metrics_router`]) |
+//! | `GET /metrics` | on a listener of its own ([`metrics_router`]), which has the health, too |
 //!
 //! # The order of things
 //!
@@ -21,6 +21,7 @@ mod administration;
 mod card_services;
 mod health;
 mod respond;
+mod task;
 mod token;
 
 use std::fmt;
@@ -101,10 +102,12 @@ pub fn router(service: Arc<HttpService>) -> Router {
     router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(service)
 }
 
-/// The route of the metrics, for a listener that only the operator's network reaches.
+/// The routes of metrics and health, for a listener that only the operator's network reaches.
 pub fn metrics_router(service: Arc<HttpService>) -> Router {
     Router::new()
         .route("/metrics", get(health::metrics))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(service)

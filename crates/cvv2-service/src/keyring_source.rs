@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use cvv2::{Expiry, Pan};
+use cvv2::secret::Protection;
+use cvv2::{Expiry, Kernel, Pan};
 use cvv2_keyring::{BinRange, Chosen, Date, Keyring, Kind, NoCvk};
 
 use crate::cvk_source::{ChosenCvk, CvkError, CvkSource};
@@ -40,6 +41,13 @@ impl KeyringSource {
     /// it is answered.
     pub fn lock(&self) {
         self.exchange(None);
+    }
+
+    /// The weakest protection that the memory of a key has; `None` while there is none.
+    #[must_use]
+    pub fn protection(&self) -> Option<Protection> {
+        let keyring = self.keyring.read().unwrap_or_else(PoisonError::into_inner);
+        keyring.as_ref()?.protection()
     }
 
     fn ask<T>(
@@ -83,6 +91,11 @@ impl CvkSource for KeyringSource {
 
     fn is_unlocked(&self) -> bool {
         self.keyring.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn kernel(&self) -> Kernel {
+        let keyring = self.keyring.read().unwrap_or_else(PoisonError::into_inner);
+        keyring.as_ref().map_or_else(Kernel::detect, |keyring| keyring.kernel())
     }
 
     fn ages_days(&self, today: Date) -> Vec<(String, i64)> {

@@ -54,9 +54,15 @@ pub struct Figures {
 }
 
 impl Metrics {
-    /// Nothing counted yet.
+    /// Nothing counted yet, of a service whose keys compute with the fastest kernel.
     #[must_use]
     pub fn new() -> Self {
+        Self::of(Kernel::detect())
+    }
+
+    /// Nothing counted yet, of a service whose keys compute with this kernel.
+    #[must_use]
+    pub fn of(kernel: Kernel) -> Self {
         let metrics = Self {
             registry: Registry::with_prefix("cvv2"),
             requests: Family::default(),
@@ -66,12 +72,12 @@ impl Metrics {
             unknown_fields: Counter::default(),
             reloads: Family::default(),
         };
-        metrics.registered()
+        metrics.registered(kernel)
     }
 
-    fn registered(mut self) -> Self {
+    fn registered(mut self, kernel: Kernel) -> Self {
         let registry = &mut self.registry;
-        let kernel = Info::new([("kernel", Kernel::detect().name())]);
+        let kernel = Info::new([("kernel", kernel.name())]);
         registry.register("engine", "The kernel that computes", kernel);
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version of the service", version);
@@ -169,6 +175,9 @@ impl Collector for Figures {
         let anchored = audit.anchored.map_or(0, |head| head.sequence);
         figures.gauge("audit_anchored_record", "The last record that is anchored", anchored)?;
 
+        let anchor_failing = u64::from(audit.anchor_failure.is_some());
+        figures.gauge("audit_anchor_failing", "1 while nothing can be anchored", anchor_failing)?;
+
         figures.family(
             "limit_refusals",
             "Requests that a limit has refused, by what it is a limit of",
@@ -196,6 +205,11 @@ impl Collector for Figures {
             "limits_journal_bytes",
             "Bytes of the limits' journal",
             limits.journal_bytes,
+        )?;
+        figures.counter(
+            "limits_journal_failures",
+            "Writes of the limits' journal that failed",
+            limits.journal_failures,
         )?;
 
         figures.family(

@@ -10,15 +10,17 @@ use super::KeyringArgs;
 /// Serve Get CVV2 and Verify CVV2 over HTTPS
 ///
 /// Everything it needs is in the configuration; a variable `CVV2__SERVE__LISTEN` stands over the key
-/// `listen` of the table `[serve]`, and so on. SIGTERM ends it after the requests in flight, SIGHUP
-/// has it read keys, clients and certificates again.
+/// `listen` of the table `[serve]`, and so on. SIGTERM ends it after the requests in flight, a
+/// second one at once; SIGHUP has it read keys, clients and certificates again. The variable
+/// CVV2_KERNEL names another kernel than the fastest one.
 #[derive(Group)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ServeArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", required_unless_present = "dev")]
     pub(crate) config: Option<PathBuf>,
-    /// Open everything that the configuration names, say whether it is in order, and serve nothing
+    /// Open what the configuration names, say whether it is in order, and serve nothing: it writes
+    /// nothing, and may be run beside the service
     #[arg(long, requires = "config")]
     pub(crate) check: bool,
     /// Serve a demo with nothing prepared: a throw-away directory, a self-signed certificate, a
@@ -35,6 +37,20 @@ pub(crate) struct ServeArgs {
 #[derive(Subcommand)]
 pub(crate) enum ServeCommand {
     InitKey(InitKeyArgs),
+    Probe(ProbeArgs),
+}
+
+/// Ask the service that runs whether it answers; exit code 1 if it does not
+///
+/// For supervisors that ask by a command, as containers do. It asks where metrics are served.
+#[derive(Group)]
+pub(crate) struct ProbeArgs {
+    /// The configuration of the service
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Ask whether it can answer requests: keys, cards, limits and audit log work
+    #[arg(long)]
+    pub(crate) ready: bool,
 }
 
 /// Make the service's own key, under the KBPK of the keyring

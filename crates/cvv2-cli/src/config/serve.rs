@@ -88,6 +88,9 @@ impl Serve {
     /// The same, relative paths taken from a folder, and every number in its range.
     pub(crate) fn checked(mut self, folder: &Path) -> Result<Self, Failure> {
         let in_table = |table: &str, error: &dyn std::fmt::Display| {
+            let error = error.to_string();
+            // Whose table it is elsewhere.
+            let error = error.strip_prefix("[auth] ").unwrap_or(&error);
             Failure::BadInput(format!("[serve{table}] {error}"))
         };
         if self.workers.is_some_and(|workers| !(1..=256).contains(&workers)) {

@@ -7,14 +7,30 @@ use cvv2_resolver::CardStore;
 use cvv2_service::audit::AuditLog;
 use cvv2_service::auth::Auth;
 use cvv2_service::http::HttpService;
-use cvv2_service::limits::Limits;
+use cvv2_service::limits::{LimitError, Limits};
 use cvv2_service::metrics::Metrics;
 use cvv2_service::transport::{TlsConfig, TransportCounters};
-use cvv2_service::{CardHasher, CardServices, Clock, Guard, KeyringSource, SystemClock};
+use cvv2_service::{
+    CardHasher, CardServices, Clock, CvkSource, Guard, KeyringSource, ServiceKey, Settings,
+    SystemClock,
+};
 
 use crate::config::{Config, Serve};
 use crate::failure::Failure;
 use crate::{get, keyring, service_key, store};
+
+/// Everything that is read: keys, cards, clients, certificates. To open it changes nothing.
+pub(super) struct Sources {
+    pub(super) serve: Serve,
+    settings: Settings,
+    keyring: keyring::Place,
+    kbpk: Kbpk,
+    keys: Arc<KeyringSource>,
+    cards: Arc<dyn CardStore>,
+    service_key: ServiceKey,
+    auth: Auth,
+    tls: TlsConfig,
+}
 
 /// Everything that is open.
 pub(super) struct Assembly {
@@ -25,6 +41,37 @@ pub(super) struct Assembly {
     /// Stays, so that a reload of the keyring asks nobody.
     pub(super) kbpk: Kbpk,
     pub(super) keyring: keyring::Place,
+}
+
+impl Sources {
+    /// Opens what the configuration names. A refusal names its key.
+    pub(super) fn open(config: &Config) -> Result<Self, Failure> {
+        let serve = config.serve()?;
+        let keyring = keyring::Place::configured(config)?;
+        let kbpk = keyring.kbpk().map_err(|e| e.about("[keyring] kbpk"))?;
+        let cards = store::Place::configured(config)
+            .open_read_only_beside(&keyring, &kbpk)
+            .map_err(|e| e.about("[store]"))?;
+        let opened = keyring.open_with(&kbpk).map_err(|e| e.about("[keyring] path"))?;
+        let keys = KeyringSource::new(Arc::new(opened), config.service.no_cvv2.clone());
+        let service_key = service_key::read(&serve.service_key, &kbpk)
+            .map_err(|e| e.about("[serve] service_key"))?;
+        let auth = Auth::open(&serve.auth, SystemClock)
+            .map_err(|e| Failure::bad_input(e).about("[serve.auth]"))?;
+        let tls = TlsConfig::load(serve.tls.clone())
+            .map_err(|e| Failure::bad_input(e).about("[serve.tls]"))?;
+        Ok(Self {
+            settings: get::settings(&config.service)?,
+            serve,
+            keyring,
+            kbpk,
+            keys: Arc::new(keys),
+            cards: Arc::<dyn store::Store>::from(cards),
+            service_key,
+            auth,
+            tls,
+        })
+    }
 }
 
 impl Assembly {
@@ -38,28 +85,19 @@ impl Assembly {
         config: &Config,
         clock: impl Clock + 'static,
     ) -> Result<Self, Failure> {
-        let serve = config.serve()?;
-        let keyring = keyring::Place::configured(config)?;
-        let kbpk = keyring.kbpk()?;
-        let store = store::Place::configured(config).open_read_only_beside(&keyring, &kbpk)?;
-        let store: Arc<dyn CardStore> = Arc::<dyn store::Store>::from(store);
-        let opened = Arc::new(keyring.open_with(&kbpk)?);
-        let keys = KeyringSource::new(opened, config.service.no_cvv2.clone());
-        let keys = Arc::new(keys);
-
-        let service_key = service_key::read(&serve.service_key, &kbpk)?;
+        let sources = Sources::open(config)?;
+        let Sources { serve, settings, keyring, kbpk, keys, cards, service_key, auth, tls } =
+            sources;
         let card_hasher = CardHasher::new(&service_key).map_err(Failure::system)?;
         let policy = serve.limits.policy.clone();
-        let limits = Limits::open(&serve.limits.directory, policy).map_err(Failure::system)?;
-        let audit = AuditLog::open(&serve.audit.options(), &service_key, SystemClock);
-        let audit = audit.map_err(Failure::system)?;
-        let auth = Auth::open(&serve.auth, SystemClock).map_err(Failure::bad_input)?;
-        let tls = TlsConfig::load(serve.tls.clone()).map_err(Failure::bad_input)?;
+        let limits = Limits::open(&serve.limits.directory, policy)
+            .map_err(|e| limits_failure(&serve, &e).about("[serve.limits] directory"))?;
+        let audit = AuditLog::open(&serve.audit.options(), &service_key, SystemClock)
+            .map_err(|e| Failure::system(e).about("[serve.audit]"))?;
 
         let guard = Guard { limits: limits.clone(), card_hasher, replays: serve.replays };
-        let settings = get::settings(&config.service)?;
-        let services = CardServices::new(settings, store, keys.clone(), clock)
-            .map_err(Failure::bad_input)?
+        let services = CardServices::new(settings, cards, keys.clone(), clock)
+            .map_err(|e| Failure::bad_input(e).about("[service]"))?
             .guarded_by(guard);
         let http = HttpService {
             services,
@@ -70,8 +108,16 @@ impl Assembly {
             clock: Box::new(SystemClock),
             connection_limits: serve.connections.clone(),
             transport_counters: Arc::new(TransportCounters::new()),
-            metrics: Metrics::new(),
+            metrics: Metrics::of(keys.kernel()),
         };
         Ok(Self { serve, http: Arc::new(http), tls: Arc::new(tls), keys, kbpk, keyring })
+    }
+}
+
+/// An input or output error says nothing of the file, so the directory is named.
+fn limits_failure(serve: &Serve, error: &LimitError) -> Failure {
+    match error {
+        LimitError::Io(io) => Failure::file(&serve.limits.directory, io),
+        _ => Failure::system(error),
     }
 }

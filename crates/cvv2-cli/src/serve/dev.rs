@@ -43,7 +43,7 @@ pub(super) fn run(listen: SocketAddr) -> Result<Answer, Failure> {
     let secret = prepare(place, &config)?;
     let begun = Instant::now();
     let assembly = Assembly::build_with(&config, move || demo::NOW + begun.elapsed())?;
-    let answer = serve_with(assembly, |assembly| tell(place, listen, assembly, &secret));
+    let answer = serve_with(assembly, |assembly, address| tell(place, address, assembly, &secret));
     directory.close().map_err(|e| Failure::System(format!("the demo's directory: {e}")))?;
     answer
 }
@@ -90,9 +90,9 @@ fn prepare(place: &Path, config: &Config) -> Result<ClientSecret, Failure> {
 }
 
 /// Says what can be done now.
-fn tell(place: &Path, listen: SocketAddr, assembly: &Assembly, secret: &ClientSecret) {
+fn tell(place: &Path, address: SocketAddr, assembly: &Assembly, secret: &ClientSecret) {
     let place = place.display();
-    let https = format!("https://localhost:{}", listen.port());
+    let https = format!("https://localhost:{}", address.port());
     let ca = format!("--cacert {place}/tls/certificate.pem");
     eprintln!("\nAsk for the CVV2 of the published request:");
     let token = token(assembly, secret);

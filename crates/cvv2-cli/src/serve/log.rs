@@ -22,6 +22,7 @@ pub(super) struct Log {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
     Info,
+    Warning,
     Error,
 }
 
@@ -29,6 +30,7 @@ impl Level {
     fn name(self) -> &'static str {
         match self {
             Self::Info => "info",
+            Self::Warning => "warning",
             Self::Error => "error",
         }
     }
@@ -57,7 +59,7 @@ fn line(
 ) -> String {
     match form {
         LogForm::Text => {
-            let mut line = format!("{now} {:5} {event}", level.name());
+            let mut line = format!("{now} {:7} {event}", level.name());
             for (name, value) in values {
                 // One line stays one line.
                 let value = value.to_string().replace(char::is_control, " ");
@@ -89,7 +91,7 @@ mod tests {
         let text = |form| line(form, "2026-01-02T03:04:05Z", Level::Error, "listening", &values);
         assert_eq!(
             text(LogForm::Text),
-            "2026-01-02T03:04:05Z error listening address=[::1]:8443 error=a b\n"
+            "2026-01-02T03:04:05Z error   listening address=[::1]:8443 error=a b\n"
         );
         let json: Value = serde_json::from_str(&text(LogForm::Json)).unwrap();
         assert_eq!(json["level"], "error");

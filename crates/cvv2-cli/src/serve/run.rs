@@ -1,40 +1,41 @@
 //! Serving, until somebody says stop.
 
-use std::convert::Infallible;
 use std::future::Future;
-use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use axum::Router;
+use cvv2::secret::Protection;
+use cvv2_service::CvkSource;
 use cvv2_service::audit::{Event, EventRecord, Record};
 use cvv2_service::http;
 use cvv2_service::transport::{DrainReport, Listener, install_panic_hook, listen, serve};
 use hyper_util::service::TowerToHyperService;
 use time::OffsetDateTime;
+use tokio::net::TcpListener;
 use tokio::runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::assembly::Assembly;
 use super::log::{Level, Log};
 use super::notify::notify;
-use super::reload::reload;
+use super::signals::{Signals, Stage};
+use super::watch as watches;
 use crate::failure::{Answer, Failure};
 
-/// How often certificates are looked at.
-const CERTIFICATE_WATCH: Duration = Duration::from_secs(10);
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn until_stopped(assembly: Assembly) -> Result<Answer, Failure> {
-    serve_with(assembly, |_| ())
+    serve_with(assembly, |_, _| ())
 }
 
-/// The same, and calls `ready` once requests are answered.
+/// The same, and calls `ready` with the address once requests are answered.
 pub(super) fn serve_with(
     assembly: Assembly,
-    ready: impl FnOnce(&Assembly),
+    ready: impl FnOnce(&Assembly, SocketAddr),
 ) -> Result<Answer, Failure> {
     install_panic_hook();
     let workers = assembly.serve.workers.unwrap_or_else(processors);
@@ -49,8 +50,7 @@ pub(super) fn serve_with(
     let served = runtime.block_on(serve_all(Arc::clone(&assembly), log, ready));
     // What still runs on threads that block has nobody left to answer.
     runtime.shutdown_timeout(Duration::from_secs(5));
-    let report = served?;
-    let (connections, requests) = (report.connections_cut, report.requests_cut);
+    let Cut { connections, requests } = served?;
     log.write(
         Level::Info,
         "stopped",
@@ -59,90 +59,124 @@ pub(super) fn serve_with(
     Ok(Answer::Done)
 }
 
+/// What was still open at the end.
+struct Cut {
+    connections: u64,
+    requests: u64,
+}
+
 async fn serve_all(
     assembly: Arc<Assembly>,
     log: Log,
-    ready: impl FnOnce(&Assembly),
-) -> Result<DrainReport, Failure> {
+    ready: impl FnOnce(&Assembly, SocketAddr),
+) -> Result<Cut, Failure> {
     let signals = Signals::new().map_err(|e| Failure::System(format!("signals: {e}")))?;
     let http = &assembly.http;
-    let address = assembly.serve.listen;
-    let socket = listen(address).map_err(|e| Failure::System(format!("{address}: {e}")))?;
+    let (socket, address) = bound("[serve] listen", assembly.serve.listen)?;
     let listener = Listener {
         socket,
         tls: Some(Arc::clone(&assembly.tls)),
         limits: assembly.serve.connections.clone(),
         counters: Arc::clone(&http.transport_counters),
     };
-    let (stop, stopped) = watch::channel(false);
+    let (stage, stages) = watch::channel(Stage::Serving);
     let late = Arc::clone(http);
     let requests = serve(
         listener,
         hyper_service(http::router(Arc::clone(http))),
         move |uri: &_, why| http::substitute(&late, uri, why),
-        until(stopped.clone()),
+        Stage::Draining.reached(stages.clone()),
     );
-    let metrics = metrics(&assembly, stopped.clone())?;
+    let metrics = metrics(&assembly, log, stages.clone())?;
 
     record(&assembly, Event::Start).await?;
-    log.write(
-        Level::Info,
-        "listening",
-        &[("address", &address), ("kernel", &cvv2::Kernel::detect().name())],
-    );
+    tell_of_keys(&assembly, log);
+    log.write(Level::Info, "listening", &[("address", &address), ("version", &VERSION)]);
     notify("READY=1\n");
-    ready(&assembly);
+    ready(&assembly, address);
 
-    let watch_certificates = {
-        let assembly = Arc::clone(&assembly);
-        async move {
-            let report = |outcome: Result<(), _>| match outcome {
-                Ok(()) => log.write(Level::Info, "reloaded", &[("what", &"tls")]),
-                Err(error) => {
-                    log.write(Level::Error, "not_reloaded", &[("what", &"tls"), ("error", &error)]);
-                }
-            };
-            assembly.tls.watch(CERTIFICATE_WATCH, report).await;
-        }
+    let beside = [
+        tokio::spawn(watches::certificates(Arc::clone(&assembly), log)),
+        tokio::spawn(watches::disks(Arc::clone(&assembly), log)),
+    ];
+    let obeying = tokio::spawn(signals.obey(Arc::clone(&assembly), log, stage));
+    let cut = tokio::select! {
+        (report, ()) = async { tokio::join!(requests, metrics) } => Cut::from(report),
+        () = Stage::Over.reached(stages) => Cut {
+            connections: http.transport_counters.connections_open(),
+            requests: http.transport_counters.requests_in_flight(),
+        },
     };
-    let watching = tokio::spawn(watch_certificates);
-    let obeying = tokio::spawn(obey(signals, Arc::clone(&assembly), log, stop));
-    let (report, ()) = tokio::join!(requests, metrics);
-    watching.abort();
+    for watch in beside {
+        watch.abort();
+    }
     obeying.abort();
     record(&assembly, Event::Stop).await?;
-    Ok(report)
+    Ok(cut)
 }
 
 /// Serves metrics where they are wanted.
 fn metrics(
     assembly: &Assembly,
-    stopped: watch::Receiver<bool>,
+    log: Log,
+    stages: watch::Receiver<Stage>,
 ) -> Result<impl Future<Output = ()> + use<>, Failure> {
     let http = Arc::clone(&assembly.http);
     let limits = assembly.serve.connections.clone();
-    let socket = assembly
-        .serve
-        .metrics_listen
-        .map(|address| listen(address).map_err(|e| Failure::System(format!("{address}: {e}"))));
-    let socket = socket.transpose()?;
+    let socket = match assembly.serve.metrics_listen {
+        None => None,
+        Some(address) => {
+            let (socket, address) = bound("[serve] metrics_listen", address)?;
+            log.write(Level::Info, "metrics", &[("address", &address)]);
+            if !address.ip().is_loopback() {
+                let why = "anybody who reaches this address reads metrics, in clear";
+                log.write(
+                    Level::Warning,
+                    "metrics_exposed",
+                    &[("address", &address), ("why", &why)],
+                );
+            }
+            Some(socket)
+        }
+    };
     Ok(async move {
         let Some(socket) = socket else { return };
         let counters = Arc::clone(&http.transport_counters);
         let listener = Listener { socket, tls: None, limits, counters };
         let service = hyper_service(http::metrics_router(Arc::clone(&http)));
         let instead = move |uri: &_, why| http::substitute(&http, uri, why);
-        serve(listener, service, instead, until(stopped)).await;
+        serve(listener, service, instead, Stage::Draining.reached(stages)).await;
     })
+}
+
+/// A socket that listens, and where: the configured port may be 0. A refusal names the key.
+fn bound(key: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let listening = || {
+        let socket = listen(address)?;
+        let address = socket.local_addr()?;
+        Ok((socket, address))
+    };
+    listening().map_err(|e: std::io::Error| Failure::System(format!("{key}: {address}: {e}")))
+}
+
+/// Tells how keys compute, and how well they are guarded.
+fn tell_of_keys(assembly: &Assembly, log: Log) {
+    let protection = assembly.kbpk.protection();
+    let protection = assembly.keys.protection().unwrap_or(protection).min(protection);
+    let kernel = assembly.keys.kernel().name();
+    log.write(Level::Info, "keys", &[("kernel", &kernel), ("protection", &protection)]);
+    if protection == Protection::Wiped {
+        let why = "keys are in memory that may be swapped and dumped; raise RLIMIT_MEMLOCK";
+        log.write(Level::Warning, "keys_exposed", &[("why", &why)]);
+    }
+    if kernel == "reference" {
+        let why = "this kernel's timing depends on keys and cards; it is for comparisons";
+        log.write(Level::Warning, "kernel_exposed", &[("why", &why)]);
+    }
 }
 
 fn hyper_service(router: Router) -> TowerToHyperService<Router> {
     TowerToHyperService::new(router)
-}
-
-async fn until(mut stopped: watch::Receiver<bool>) {
-    // An error means that nobody can say stop any more.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 async fn record(assembly: &Assembly, event: Event) -> Result<(), Failure> {
@@ -161,48 +195,8 @@ fn processors() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-struct Signals {
-    hangup: Signal,
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-}
-
-/// Reloads as often as it is told to, and stops once.
-async fn obey(
-    mut signals: Signals,
-    assembly: Arc<Assembly>,
-    log: Log,
-    stop: watch::Sender<bool>,
-) -> Infallible {
-    loop {
-        tokio::select! {
-            _ = signals.hangup.recv() => {
-                let assembly = Arc::clone(&assembly);
-                let reloaded = tokio::task::spawn_blocking(move || reload(&assembly, log)).await;
-                if reloaded.is_err() {
-                    log.write(Level::Error, "not_reloaded", &[("error", &"a fault of the program")]);
-                }
-            }
-            _ = signals.interrupt.recv() => {
-                log.write(Level::Info, "stopping", &[("signal", &"SIGINT")]);
-                notify("STOPPING=1\n");
-                stop.send_replace(true);
-            }
-            _ = signals.terminate.recv() => {
-                log.write(Level::Info, "stopping", &[("signal", &"SIGTERM")]);
-                notify("STOPPING=1\n");
-                stop.send_replace(true);
-            }
-        }
+impl From<DrainReport> for Cut {
+    fn from(report: DrainReport) -> Self {
+        Self { connections: report.connections_cut, requests: report.requests_cut }
     }
 }

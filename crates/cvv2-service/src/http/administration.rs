@@ -21,7 +21,7 @@ use crate::audit::{Event, EventRecord, Record};
 use crate::auth::{AuthError, Authenticated};
 use crate::card_key::CardKey;
 use crate::envelope::Text;
-use crate::limits::{CallerLimits, CardLimits, LimitUsage, ListFilter};
+use crate::limits::{CallerLimits, CardLimits, LimitError, LimitUsage, ListFilter};
 use crate::scope::Scope;
 use crate::transport::{Peer, read_body};
 
@@ -44,7 +44,10 @@ enum IdentifierType {
 /// Whose limits: found.
 enum Subject {
     Card(CardKey),
+    /// One that the limits know, so its name may be recorded: any other text may hold a card.
     Caller(String),
+    /// A caller to whom nothing was charged.
+    Nobody,
 }
 
 /// Every limit that is reached.
@@ -70,7 +73,10 @@ pub(super) async fn list(
         })
         .await
     };
-    service.answer(&who, Event::LimitsShown, None, joined(listed)).await
+    match service.administered(&who, Event::LimitsShown, &Subject::Nobody).await {
+        Ok(()) => answer(joined(listed)),
+        Err(refusal) => refusal,
+    }
 }
 
 /// The limits of one card or caller.
@@ -82,7 +88,9 @@ pub(super) async fn show(
         Ok(found) => found,
         Err(refusal) => return refusal,
     };
-    let card = subject.card();
+    if let Err(refusal) = service.administered(&who, Event::LimitsShown, &subject).await {
+        return refusal;
+    }
     let shown = {
         let (service, now) = (Arc::clone(&service), service.services.now());
         spawn_blocking(move || match subject {
@@ -94,13 +102,14 @@ pub(super) async fn show(
                 let limits = service.limits.show_caller(&caller, now)?;
                 Ok(limits.as_ref().map_or_else(nothing_charged, caller_json))
             }
+            Subject::Nobody => Ok(nothing_charged()),
         })
         .await
     };
-    service.answer(&who, Event::LimitsShown, card, joined(shown)).await
+    answer(joined(shown))
 }
 
-/// Clears the limits of one card or caller.
+/// Clears the limits of one card or caller. It is on record before it happens: nobody clears unseen.
 pub(super) async fn clear(
     State(service): State<Arc<HttpService>>,
     request: Request<Body>,
@@ -109,29 +118,23 @@ pub(super) async fn clear(
         Ok(found) => found,
         Err(refusal) => return refusal,
     };
-    let card = subject.card();
+    if let Err(refusal) = service.administered(&who, Event::LimitCleared, &subject).await {
+        return refusal;
+    }
     let cleared = {
         let service = Arc::clone(&service);
         spawn_blocking(move || {
             let cleared = match subject {
                 Subject::Card(card) => service.limits.clear_card(card)?,
                 Subject::Caller(caller) => service.limits.clear_caller(&caller)?,
+                Subject::Nobody => false,
             };
             service.limits.durable().wait()?;
             Ok(json!({ "cleared": cleared }))
         })
         .await
     };
-    service.answer(&who, Event::LimitCleared, card, joined(cleared)).await
-}
-
-impl Subject {
-    fn card(&self) -> Option<CardKey> {
-        match self {
-            Self::Card(card) => Some(*card),
-            Self::Caller(_) => None,
-        }
-    }
+    answer(joined(cleared))
 }
 
 impl HttpService {
@@ -168,7 +171,7 @@ impl HttpService {
         let named = serde_json::from_slice(&body)
             .map_err(|_| error_json(StatusCode::BAD_REQUEST, NAMED_HELP))?;
         let subject = match named {
-            Named::Caller { caller } => Subject::Caller(caller),
+            Named::Caller { caller } => self.caller(caller).await?,
             Named::Card { bank_id, card_identifier_type, card_identifier_id } => {
                 let bank = BankId::parse(&bank_id).ok();
                 let bank = bank.as_ref().and_then(|bank| who.caller.bank(bank)).copied();
@@ -203,29 +206,47 @@ impl HttpService {
         self.audit.append(&Record::Event(event)).await.map_err(|_| unavailable())
     }
 
-    /// Lets an answer go once it is recorded.
-    async fn answer(
+    /// The caller of this name, if the limits know one.
+    async fn caller(self: &Arc<Self>, caller: String) -> Result<Subject, Response<Body>> {
+        let (service, now) = (Arc::clone(self), self.now());
+        let known = spawn_blocking(move || service.limits.show_caller(&caller, now)).await;
+        match known {
+            Ok(Ok(known)) => Ok(known.map_or(Subject::Nobody, |it| Subject::Caller(it.caller))),
+            // No caller has such a name.
+            Ok(Err(LimitError::CallerName { .. })) => Ok(Subject::Nobody),
+            _ => Err(unavailable()),
+        }
+    }
+
+    /// Records what an administrator does, and to whose limits.
+    async fn administered(
         &self,
         who: &Authenticated,
         event: Event,
-        card_key: Option<CardKey>,
-        answer: Option<Value>,
-    ) -> Response<Body> {
+        subject: &Subject,
+    ) -> Result<(), Response<Body>> {
+        let (card_key, detail) = match subject {
+            Subject::Card(card) => (Some(*card), None),
+            Subject::Caller(caller) => (None, Some(caller.as_str())),
+            Subject::Nobody => (None, None),
+        };
         let event = EventRecord {
             caller: Some(who.caller.name()),
             card_key,
+            detail,
             ..EventRecord::new(self.now(), event)
         };
-        let written = self.audit.append(&Record::Event(event)).await;
-        match (written, answer) {
-            (Ok(()), Some(answer)) => json(StatusCode::OK, answer.to_string()),
-            _ => unavailable(),
-        }
+        self.audit.append(&Record::Event(event)).await.map_err(|_| unavailable())
     }
 }
 
+/// What was found out, or that it was not.
+fn answer(found: Option<Value>) -> Response<Body> {
+    found.map_or_else(unavailable, |found| json(StatusCode::OK, found.to_string()))
+}
+
 /// What became of work on another thread; nothing if it failed or panicked.
-fn joined<E>(result: Result<Result<Value, crate::limits::LimitError>, E>) -> Option<Value> {
+fn joined<E>(result: Result<Result<Value, LimitError>, E>) -> Option<Value> {
     result.ok()?.ok()
 }
 

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::HttpService;
 use super::respond::{wiped, with_retry_after, with_www_authenticate};
+use super::task::finished;
 use crate::audit::{Event, EventRecord, Record, RequestRecord};
 use crate::auth::{AuthError, Authenticated};
 use crate::card_services::Answer;
@@ -46,15 +47,15 @@ pub(super) async fn serve(
         Err(error) => return service.turn_away(function, &visit, error.into()).await,
     };
     if !service.services_block {
+        // The record is handed over before anything is waited for.
         let answer = service.services.handle(function, &who.caller, &body);
         return service.deliver(&visit, answer, &body).await;
     }
-    // A request whose client leaves is dropped; what was begun has to have its record all the same.
-    let finished = tokio::spawn(async move {
+    finished(async move {
         let (answer, body) = service.ask(function, who, body).await;
         service.deliver(&visit, answer, &body).await
-    });
-    finished.await.unwrap_or_else(goes_on)
+    })
+    .await
 }
 
 /// The answer to a request that got none. Its record is not waited for: there is no value in the
@@ -82,7 +83,7 @@ struct Visit {
 }
 
 impl HttpService {
-    /// Has the operation answer where it may wait.
+    /// Has an operation answer that may have to wait, where that is allowed.
     async fn ask(
         self: &Arc<Self>,
         function: Function,

@@ -6,11 +6,14 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Request, Response, StatusCode};
 use tokio::task::spawn_blocking;
+use zeroize::Zeroizing;
 
 use super::HttpService;
 use super::respond::{json, text, wiped, with_retry_after, with_www_authenticate};
+use super::task::finished;
 use crate::audit::{Record, TokenRecord};
 use crate::auth::{TokenAnswer, TokenRequest};
 use crate::transport::{BodyError, Peer, read_body};
@@ -31,9 +34,20 @@ pub(super) async fn generate(
         Ok(body) => body,
         Err(error) => return unread(error),
     };
+    finished(async move { issue(&service, parts, peer, body, begun).await }).await
+}
+
+/// Answers a request for a token that has been read, with a record.
+async fn issue(
+    service: &Arc<HttpService>,
+    parts: Parts,
+    peer: Option<Peer>,
+    body: Zeroizing<Vec<u8>>,
+    begun: Instant,
+) -> Response<Body> {
     // Hashing a secret takes tens of milliseconds.
     let asked = {
-        let (service, peer) = (Arc::clone(&service), peer.clone());
+        let (service, peer) = (Arc::clone(service), peer.clone());
         spawn_blocking(move || {
             let request = TokenRequest {
                 content_type: parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes),

@@ -42,6 +42,11 @@ fn an_administrator_sees_a_card_that_is_locked_and_clears_it() {
     let shown = service.post("operator", "/v1/limits/show", &caller).json();
     assert_eq!(shown["caller"], "ivr");
     assert_eq!(service.post("operator", "/v1/limits/clear", &caller).status, 200);
+    let nobody = json!({ "caller": "4123456789012345" }).to_string();
+    let shown = service.post("operator", "/v1/limits/show", &nobody);
+    assert_eq!((shown.status, shown.json()), (200, json!({ "usage": [] })));
+    let cleared = service.post("operator", "/v1/limits/clear", &nobody);
+    assert_eq!((cleared.status, cleared.json()), (200, json!({ "cleared": false })));
 
     let unknown = card.replace(EXID, "20000000000000000006");
     assert_eq!(service.post("operator", "/v1/limits/show", &unknown).status, 404);
@@ -50,9 +55,12 @@ fn an_administrator_sees_a_card_that_is_locked_and_clears_it() {
     }
     let records = service.records();
     let by = |event: &str| records.iter().filter(|record| record["event"] == event).count();
-    assert_eq!(by("limit_cleared"), 2);
+    assert_eq!(by("limit_cleared"), 3);
     assert!(by("limits_shown") >= 4);
     let first = records.iter().find(|record| record["event"] == "limit_cleared").unwrap();
     assert_eq!(first["caller"], "operator");
     assert_eq!(first["card_key"].as_str().unwrap().len(), 32);
+    let of_caller = records.iter().filter(|record| record["event"] == "limit_cleared").nth(1);
+    assert_eq!(of_caller.unwrap()["detail"], "ivr", "whose limits were cleared");
+    assert!(!format!("{records:?}").contains("4123456789012345"));
 }

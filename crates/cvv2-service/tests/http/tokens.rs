@@ -1,6 +1,16 @@
 //! Tokens over HTTPS.
 
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::Request;
+use cvv2_service::http::router;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::bank::REQUEST;
 use crate::home::{GET, Service};
@@ -47,6 +57,30 @@ fn a_token_is_had_by_form_json_and_basic_and_works() {
         let reply = service.send("POST", GET, &headers, REQUEST.as_bytes());
         assert_eq!(reply.status, 200);
     }
+}
+
+#[test]
+fn whoever_guesses_and_leaves_is_recorded_all_the_same() {
+    let service = Service::start();
+    let before = service.http.audit.head().sequence;
+    let router = TowerToHyperService::new(router(Arc::clone(&service.http)));
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let guess = "grant_type=client_credentials&client_id=ivr&client_secret=guess";
+    let request = Request::post(PATH)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from(guess))
+        .unwrap();
+    // Hashing the guess takes longer.
+    let left = async { timeout(Duration::from_millis(2), router.call(request)).await };
+    assert!(runtime.block_on(left).is_err());
+    let begun = Instant::now();
+    while service.http.audit.head().sequence == before {
+        assert!(begun.elapsed() < Duration::from_secs(30), "there is no record");
+        sleep(Duration::from_millis(5));
+    }
+    let records = service.records();
+    assert_eq!(records.iter().filter(|record| record["event"] == "token").count(), 1);
 }
 
 #[test]
