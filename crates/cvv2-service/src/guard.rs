@@ -39,8 +39,8 @@ pub enum Replays {
     /// answered again. Where there are more than can be kept in mind, some pass for new.
     #[default]
     Measure,
-    /// It is refused, with code 109; and with code 503, what cannot be told from it because
-    /// there are more than can be kept in mind. Whoever repeats a request that got no value, or none that
+    /// It is refused, with code 109; and with code 503, what cannot be told from it because there are
+    /// more than can be kept in mind. Whoever repeats a request that got no value, or none that
     /// arrived, gives it a new `msg_id`.
     Reject,
 }

@@ -126,8 +126,9 @@ impl Limits {
         Ok(Self::over(EmbeddedStore::open(directory.as_ref(), policy)?))
     }
 
-    /// Limits in the tables of a schema, for all replicas that share the database. Where there are no
-    /// tables they are made.
+    /// Limits in tables of a database, for all replicas that share it. Where there are no tables they
+    /// are made, in the pool's schema: a card store may be in it too, and use the same pool
+    /// ([`PostgresStore::with_pool`](cvv2_resolver::PostgresStore::with_pool)).
     ///
     /// A charge is a transaction, durable when it returns: it blocks, so in an async runtime it
     /// belongs on a thread for blocking tasks, as a [`Verification`] does that is settled or
@@ -140,11 +141,10 @@ impl Limits {
     /// [`LimitError`]: the policy is out of range, or the database failed.
     #[cfg(feature = "postgres")]
     pub fn postgres(
-        config: &::postgres::Config,
-        schema: &str,
+        pool: cvv2_resolver::PostgresPool,
         policy: LimitPolicy,
     ) -> Result<Self, LimitError> {
-        Ok(Self::over(postgres::PostgresStore::open(config, schema, policy)?))
+        Ok(Self::over(postgres::PostgresStore::open(pool, policy)?))
     }
 
     fn over(store: impl LimitStore + 'static) -> Self {

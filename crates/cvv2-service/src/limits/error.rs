@@ -101,6 +101,8 @@ impl std::error::Error for LimitError {
         match self {
             Self::Io(error) => Some(&**error),
             Self::Policy(error) => Some(error),
+            #[cfg(feature = "postgres")]
+            Self::Database(error) => Some(&**error),
             _ => None,
         }
     }

@@ -1,6 +1,5 @@
 //! Limits of many replicas: in a PostgreSQL database.
 
-mod connections;
 mod error;
 mod statements;
 
@@ -8,10 +7,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use cvv2_resolver::PostgresPool;
 use postgres::types::{ToSql, Type};
-use postgres::{Config, Transaction};
+use postgres::{Client, Transaction};
 
-use self::connections::Connections;
 pub use self::error::DatabaseError;
 use self::error::Stop;
 use self::statements::{CALLERS, CARDS, FORMAT, Statements, TO_SWEEP, make_tables};
@@ -35,7 +34,7 @@ use crate::message_key::MessageKey;
 /// card or caller wait for its commit, whatever replica they are; so what was let through together
 /// is never more than the limit. Cards are locked before callers, so that nobody waits in a circle.
 pub(super) struct PostgresStore {
-    connections: Connections,
+    pool: PostgresPool,
     statements: Statements,
     policy: LimitPolicy,
     /// Numbers of callers that this process has seen.
@@ -45,21 +44,26 @@ pub(super) struct PostgresStore {
 }
 
 impl PostgresStore {
-    pub(super) fn open(
-        config: &Config,
-        schema: &str,
-        policy: LimitPolicy,
-    ) -> Result<Self, LimitError> {
+    pub(super) fn open(pool: PostgresPool, policy: LimitPolicy) -> Result<Self, LimitError> {
         policy.check()?;
-        let statements = Statements::new(schema)?;
-        let connections = Connections::new(config);
-        connections.with(|client| make_tables(client, schema))?;
-        let found = connections.with(|client| client.query_one(&statements.format, &[]))?.get(0);
+        let statements = Statements::new(pool.schema());
+        let (charges, messages) = (AtomicU64::new(1), AtomicU64::new(1));
+        let store = Self { pool, statements, policy, ids: Mutex::default(), charges, messages };
+        store.with(|client| make_tables(client, store.pool.schema()))?;
+        let found = store.with(|client| client.query_one(&store.statements.format, &[]))?.get(0);
         if found != FORMAT {
             return Err(DatabaseError::Format { found }.into());
         }
-        let (charges, messages) = (AtomicU64::new(1), AtomicU64::new(1));
-        Ok(Self { connections, statements, policy, ids: Mutex::default(), charges, messages })
+        Ok(store)
+    }
+
+    /// Does something with a connection, once. A commit that fails by a lost connection may have
+    /// been done: the charge counts, to be safe.
+    fn with<T>(
+        &self,
+        task: impl FnOnce(&mut Client) -> Result<T, postgres::Error>,
+    ) -> Result<T, DatabaseError> {
+        Ok(self.pool.with(task)?)
     }
 
     /// Does a transaction, which is rolled back if it is stopped.
@@ -68,7 +72,7 @@ impl PostgresStore {
         table: &'static str,
         write: impl FnOnce(&mut Transaction<'_>) -> Result<T, Stop>,
     ) -> Result<T, Denied> {
-        let outcome = self.connections.with(|client| {
+        let outcome = self.with(|client| {
             let mut transaction = client.transaction()?;
             match write(&mut transaction) {
                 Ok(done) => transaction.commit().map(|()| Ok(done)),
@@ -200,8 +204,7 @@ impl PostgresStore {
         if self.charges.fetch_add(1, Ordering::Relaxed).is_multiple_of(TO_SWEEP) {
             let today = day(now);
             let values = [typed(&today, Type::INT4)];
-            self.connections
-                .with(|client| client.query_typed(&self.statements.sweep_cards, &values))?;
+            self.with(|client| client.query_typed(&self.statements.sweep_cards, &values))?;
         }
         Ok(())
     }
@@ -210,14 +213,13 @@ impl PostgresStore {
     fn sweep_messages(&self, past: i64) -> Result<(), LimitError> {
         if self.messages.fetch_add(1, Ordering::Relaxed).is_multiple_of(TO_SWEEP) {
             let values = [typed(&past, Type::INT8)];
-            self.connections
-                .with(|client| client.query_typed(&self.statements.sweep_messages, &values))?;
+            self.with(|client| client.query_typed(&self.statements.sweep_messages, &values))?;
         }
         Ok(())
     }
 
     fn names(&self) -> Result<HashMap<CallerId, String>, LimitError> {
-        let rows = self.connections.with(|client| client.query(&self.statements.names, &[]))?;
+        let rows = self.with(|client| client.query(&self.statements.names, &[]))?;
         Ok(rows.iter().map(|row| (id_of(row.get(0)), row.get(1))).collect())
     }
 }
@@ -243,9 +245,8 @@ impl LimitStore for PostgresStore {
         self.sweep_messages(past)?;
         let key = &message.to_bytes()[..];
         let values = [typed(&key, Type::BYTEA), typed(&at, Type::INT8), typed(&past, Type::INT8)];
-        let taken = self
-            .connections
-            .with(|client| client.query_typed(&self.statements.use_message, &values))?;
+        let taken =
+            self.with(|client| client.query_typed(&self.statements.use_message, &values))?;
         Ok(if taken.is_empty() { MessageUse::Again } else { MessageUse::First })
     }
 
@@ -297,9 +298,8 @@ impl LimitStore for PostgresStore {
         let mut after: Vec<u8> = Vec::new();
         loop {
             let values = [typed(&after, Type::BYTEA)];
-            let rows = self
-                .connections
-                .with(|client| client.query_typed(&self.statements.list_cards, &values))?;
+            let rows =
+                self.with(|client| client.query_typed(&self.statements.list_cards, &values))?;
             let Some(last) = rows.last() else { return Ok(listed) };
             after = last.get(0);
             let mut some = Vec::new();
@@ -333,9 +333,7 @@ impl LimitStore for PostgresStore {
     fn show_card(&self, card: CardKey, now: Moment) -> Result<Option<CardLimits>, LimitError> {
         let key = &card.to_bytes()[..];
         let values = [typed(&key, Type::BYTEA)];
-        let rows = self
-            .connections
-            .with(|client| client.query_typed(&self.statements.show_card, &values))?;
+        let rows = self.with(|client| client.query_typed(&self.statements.show_card, &values))?;
         let Some(row) = rows.first() else { return Ok(None) };
         let (card, log) = card_of(row.get(0), row.get(1))?;
         let names = self.names()?;
@@ -345,9 +343,7 @@ impl LimitStore for PostgresStore {
 
     fn show_caller(&self, caller: &str, now: Moment) -> Result<Option<CallerLimits>, LimitError> {
         let values = [typed(&caller, Type::TEXT)];
-        let rows = self
-            .connections
-            .with(|client| client.query_typed(&self.statements.show_caller, &values))?;
+        let rows = self.with(|client| client.query_typed(&self.statements.show_caller, &values))?;
         let Some(row) = rows.first() else { return Ok(None) };
         let log = CallerLog::read(&mut Reader::new(row.get(0)), &self.policy)
             .map_err(|Unreadable| DatabaseError::Unreadable { table: CALLERS })?;
@@ -357,9 +353,7 @@ impl LimitStore for PostgresStore {
     fn clear_card(&self, card: CardKey) -> Result<bool, LimitError> {
         let key = &card.to_bytes()[..];
         let values = [typed(&key, Type::BYTEA)];
-        let rows = self
-            .connections
-            .with(|client| client.query_typed(&self.statements.clear_card, &values))?;
+        let rows = self.with(|client| client.query_typed(&self.statements.clear_card, &values))?;
         Ok(!rows.is_empty())
     }
 
@@ -367,9 +361,8 @@ impl LimitStore for PostgresStore {
         let mut empty = Vec::new();
         CallerLog::new(&self.policy).write(&mut empty);
         let values = [typed(&caller, Type::TEXT), typed(&empty, Type::BYTEA)];
-        let rows = self
-            .connections
-            .with(|client| client.query_typed(&self.statements.clear_caller, &values))?;
+        let rows =
+            self.with(|client| client.query_typed(&self.statements.clear_caller, &values))?;
         Ok(!rows.is_empty())
     }
 
@@ -382,9 +375,9 @@ fn typed(value: &(dyn ToSql + Sync), of: Type) -> (&(dyn ToSql + Sync), Type) {
 }
 
 fn card_of(key: &[u8], log: &[u8]) -> Result<(CardKey, CardLog), DatabaseError> {
-    let unreadable = DatabaseError::Unreadable { table: CARDS };
-    let key = <[u8; CardKey::LEN]>::try_from(key).map_err(|_| unreadable.clone())?;
-    let log = CardLog::read(&mut Reader::new(log)).map_err(|Unreadable| unreadable)?;
+    let unreadable = || DatabaseError::Unreadable { table: CARDS };
+    let key = <[u8; CardKey::LEN]>::try_from(key).map_err(|_| unreadable())?;
+    let log = CardLog::read(&mut Reader::new(log)).map_err(|Unreadable| unreadable())?;
     Ok((CardKey::from_bytes(key), log))
 }
 

@@ -88,7 +88,7 @@ fn a_message_that_comes_twice_is_recorded_or_refused() {
 fn where_no_more_messages_are_kept_in_mind_they_pass_or_are_refused() {
     for (replays, code) in [(Replays::Measure, "000"), (Replays::Reject, "503")] {
         let policy = LimitPolicy { messages_max: 1000, ..LimitPolicy::default() };
-        let service = Service::start_with(Setup { replays, policy, ..Setup::default() });
+        let service = Service::start_with(Setup { policy, replays, ..Setup::default() });
         for number in 0..1000_u128 {
             let message = MessageKey::from_bytes(number.to_be_bytes());
             service.http.limits.first_use(message, NOW).unwrap();

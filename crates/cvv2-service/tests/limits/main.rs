@@ -7,8 +7,11 @@ mod messages;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "postgres")]
+#[path = "../../../cvv2-resolver/tests/postgres_server/mod.rs"]
 mod postgres_server;
 mod processes;
 mod stores;
 mod suite;
+#[cfg(feature = "postgres")]
+mod tables;
 mod twin;

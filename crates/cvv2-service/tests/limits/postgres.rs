@@ -3,10 +3,12 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
+use cvv2_resolver::{CardStore, PostgresPool, PostgresStore, StoreKeys};
 use cvv2_service::limits::{Denied, LimitError, LimitPolicy, Limits, MessageUse};
 
 use crate::postgres_server::Server;
 use crate::stores::{Home, at, card, message};
+use crate::tables::Tables;
 
 fn policy() -> LimitPolicy {
     LimitPolicy { caller_wrong_percent: 100, ..LimitPolicy::default() }
@@ -15,7 +17,7 @@ fn policy() -> LimitPolicy {
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
 fn replicas_that_start_and_charge_together_get_no_more_than_the_limit() {
-    let home = Server::shared().home();
+    let home = Tables::new();
     let let_through = AtomicU32::new(0);
     thread::scope(|scope| {
         for replica in 0..6 {
@@ -42,7 +44,7 @@ fn replicas_that_start_and_charge_together_get_no_more_than_the_limit() {
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
 fn of_replicas_that_use_a_message_together_one_is_the_first() {
-    let home = Server::shared().home();
+    let home = Tables::new();
     let firsts = AtomicU32::new(0);
     thread::scope(|scope| {
         for _ in 0..6 {
@@ -62,11 +64,12 @@ fn of_replicas_that_use_a_message_together_one_is_the_first() {
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
 fn what_was_charged_survives_the_server_and_nothing_passes_without_it() {
     let server = Server::start("");
-    let home = server.home();
+    let home = Tables::on(&server);
     let limits = home.open(policy());
     (0..3).for_each(|_| limits.charge_verify("ivr", card(1), at(0)).unwrap().mismatched().unwrap());
     let unfinished = limits.charge_verify("app", card(1), at(0)).unwrap();
-    server.kill_and_start_again();
+    server.stop_immediately();
+    server.start_again();
     // The connection is lost: whoever charges first is told so, and nothing else.
     let answers: Vec<_> = (0..3).map(|_| limits.charge_verify("ivr", card(1), at(1))).collect();
     assert!(answers.iter().all(Result::is_err));
@@ -79,7 +82,7 @@ fn what_was_charged_survives_the_server_and_nothing_passes_without_it() {
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
 fn rows_that_no_limit_needs_are_taken_away() {
-    let home = Server::shared().home();
+    let home = Tables::new();
     let limits = home.open(policy());
     let charge = |number, second| limits.charge_generate("ivr", card(number), at(second)).unwrap();
     (0..500).for_each(|number| charge(number, 0));
@@ -92,7 +95,7 @@ fn rows_that_no_limit_needs_are_taken_away() {
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
 fn messages_whose_window_has_passed_are_taken_away() {
-    let home = Server::shared().home();
+    let home = Tables::new();
     let limits = home.open(policy());
     let first = |number, second| {
         assert_eq!(limits.first_use(message(number), at(second)).unwrap(), MessageUse::First);
@@ -109,7 +112,7 @@ fn messages_whose_window_has_passed_are_taken_away() {
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
 fn tables_of_before_there_were_messages_get_theirs() {
-    let home = Server::shared().home();
+    let home = Tables::new();
     home.open(policy()).charge_generate("ivr", card(1), at(0)).unwrap();
     let (mut client, schema) = home.client();
     client.execute(&format!("DROP TABLE {schema}.limit_messages"), &[]).unwrap();
@@ -121,7 +124,7 @@ fn tables_of_before_there_were_messages_get_theirs() {
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
 fn what_is_not_ours_is_refused() {
-    let home = Server::shared().home();
+    let home = Tables::new();
     let limits = home.open(policy());
     limits.charge_generate("ivr", card(1), at(0)).unwrap();
     let (mut client, schema) = home.client();
@@ -134,23 +137,44 @@ fn what_is_not_ours_is_refused() {
         "the database of the limits: a row of limit_cards was not written by us"
     );
     client.execute(&format!("UPDATE {schema}.limit_format SET format = 2"), &[]).unwrap();
-    let error = home.try_open(schema, policy()).unwrap_err();
+    let error = home.try_open(policy()).unwrap_err();
     assert!(error.to_string().contains("have format 2"), "{error}");
-    for schema in ["", "a;b", "1a", "Aa", &"a".repeat(49)] {
-        let error = home.try_open(schema, policy()).unwrap_err();
-        assert!(matches!(error, LimitError::Database(_)), "{error}");
-    }
     assert!(matches!(
-        home.try_open("x", LimitPolicy { callers_max: 0, ..policy() }),
+        home.try_open(LimitPolicy { callers_max: 0, ..policy() }),
         Err(LimitError::Policy(_))
     ));
 }
 
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
-fn a_database_that_is_not_there_is_an_error() {
-    let mut config = postgres::Config::new();
-    config.host_path("/nowhere").user("cvv2");
-    let error = Limits::postgres(&config, "limits", policy()).unwrap_err();
-    assert_eq!(error.to_string(), "the database of the limits: the connection failed");
+fn nothing_passes_without_the_server() {
+    let server = Server::start("");
+    let limits = Tables::on(&server).open(policy());
+    limits.admit("ivr", at(0)).unwrap();
+    server.stop_immediately();
+    for _ in 0..2 {
+        let Err(Denied::Unavailable(error)) = limits.admit("ivr", at(0)) else {
+            panic!("there is no database");
+        };
+        let text = error.to_string();
+        assert!(text.starts_with("the database of the limits: "), "{text}");
+        assert!(limits.first_use(message(1), at(0)).is_err());
+    }
+    server.start_again();
+    limits.admit("ivr", at(0)).unwrap();
+    assert_eq!(limits.first_use(message(1), at(0)).unwrap(), MessageUse::First);
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
+fn a_card_store_and_limits_share_a_pool_and_a_schema() {
+    let options = Server::shared().options();
+    let keys = StoreKeys::generate().unwrap();
+    drop(PostgresStore::create(&options, &keys).unwrap());
+    let pool = PostgresPool::open(&options).unwrap();
+    let limits = Limits::postgres(pool.clone(), policy()).unwrap();
+    let store = PostgresStore::with_pool(pool, &keys).unwrap();
+    limits.charge_generate("ivr", card(1), at(0)).unwrap();
+    assert_eq!(store.check().unwrap().cards, 0);
+    assert!(limits.show_card(card(1), at(0)).unwrap().is_some());
 }

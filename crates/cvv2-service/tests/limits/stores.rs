@@ -40,7 +40,7 @@ impl Home for Embedded {
 pub(crate) fn on_every_store(test: impl Fn(&dyn Home)) {
     test(&Embedded::new());
     #[cfg(all(feature = "postgres", has_postgres))]
-    test(&crate::postgres_server::Server::shared().home());
+    test(&crate::tables::Tables::new());
 }
 
 /// A time, in seconds from some day on.

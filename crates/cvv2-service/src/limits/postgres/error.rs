@@ -3,28 +3,23 @@
 use std::fmt;
 use std::sync::Arc;
 
+use cvv2_resolver::StoreError;
+
 use crate::limits::codec::Unreadable;
 use crate::limits::error::LimitError;
 use crate::limits::refusal::{Denied, Refusal};
 
-/// Why a database did not do what it was asked. Nothing of what it says is kept, because it may
-/// quote rows, but its SQLSTATE.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a database did not do what it was asked, or has what is not ours.
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum DatabaseError {
-    /// The statement failed, or the connection.
-    Failed {
-        /// Five characters of the SQL standard or of PostgreSQL; none if the connection was lost or
-        /// could not be made.
-        sqlstate: Option<String>,
-    },
+    /// The statement failed, or the connection. Nothing is kept of what the server says.
+    Failed(StoreError),
     /// The tables are of another version of this program.
     Format {
         /// The version of their format.
         found: i32,
     },
-    /// The name of the schema is none that we write into a statement.
-    Schema,
     /// A row was not written by us.
     Unreadable {
         /// Its table.
@@ -35,24 +30,29 @@ pub enum DatabaseError {
 impl fmt::Display for DatabaseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed { sqlstate: Some(state) } => write!(f, "it failed (SQLSTATE {state})"),
-            Self::Failed { sqlstate: None } => f.write_str("the connection failed"),
+            // No card store has failed.
+            Self::Failed(StoreError::Storage(error)) => error.fmt(f),
+            Self::Failed(error) => error.fmt(f),
             Self::Format { found } => {
                 write!(f, "its tables have format {found}, which this version does not know")
             }
-            Self::Schema => f.write_str(
-                "the name of the schema has to have 1 to 48 of a to z, 0 to 9 and _, no digit first",
-            ),
             Self::Unreadable { table } => write!(f, "a row of {table} was not written by us"),
         }
     }
 }
 
-impl std::error::Error for DatabaseError {}
+impl std::error::Error for DatabaseError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
-impl From<&postgres::Error> for DatabaseError {
-    fn from(error: &postgres::Error) -> Self {
-        Self::Failed { sqlstate: error.code().map(|state| state.code().to_owned()) }
+impl From<StoreError> for DatabaseError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -74,7 +74,10 @@ impl Stop {
     /// What the caller is told, of a row of this table.
     pub(super) fn denied(self, table: &'static str) -> Denied {
         match self {
-            Self::Database(error) => LimitError::from(DatabaseError::from(&error)).into(),
+            Self::Database(error) => {
+                let error = StoreError::from(cvv2_resolver::DatabaseError::from(&error));
+                LimitError::from(DatabaseError::from(error)).into()
+            }
             Self::Full { setting } => LimitError::Full { setting }.into(),
             Self::Refused(refusal) => refusal.into(),
             Self::Unreadable => LimitError::from(DatabaseError::Unreadable { table }).into(),

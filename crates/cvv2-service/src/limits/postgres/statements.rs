@@ -2,8 +2,6 @@
 
 use postgres::Client;
 
-use super::error::DatabaseError;
-
 pub(super) const CALLERS: &str = "limit_callers";
 pub(super) const CARDS: &str = "limit_cards";
 const MESSAGES: &str = "limit_messages";
@@ -17,7 +15,7 @@ pub(super) const TO_SWEEP: u64 = 1000;
 /// How many rows are taken away at most: more than were made meanwhile, so that they become fewer.
 const SWEPT_MAX: u64 = 2 * TO_SWEEP;
 
-/// The statements, with the schema in them.
+/// The statements, with the schema in them: a name, as the pool has made sure.
 pub(super) struct Statements {
     pub(super) format: String,
     pub(super) names: String,
@@ -41,18 +39,11 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    pub(super) fn new(schema: &str) -> Result<Self, DatabaseError> {
-        let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-        if !(1..=48).contains(&schema.len())
-            || !schema.bytes().all(is_name)
-            || schema.as_bytes()[0].is_ascii_digit()
-        {
-            return Err(DatabaseError::Schema);
-        }
+    pub(super) fn new(schema: &str) -> Self {
         let cards = format!("{schema}.{CARDS}");
         let callers = format!("{schema}.{CALLERS}");
         let messages = format!("{schema}.{MESSAGES}");
-        Ok(Self {
+        Self {
             format: format!("SELECT format FROM {schema}.limit_format"),
             names: format!("SELECT id, name FROM {callers} ORDER BY name"),
             count_callers: format!("SELECT count(*) FROM {callers}"),
@@ -90,7 +81,7 @@ impl Statements {
                 "DELETE FROM {messages} WHERE message IN (SELECT message FROM {messages}
                  WHERE used_at <= $1 LIMIT {SWEPT_MAX} FOR UPDATE SKIP LOCKED)"
             ),
-        })
+        }
     }
 }
 
