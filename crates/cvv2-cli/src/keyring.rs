@@ -80,7 +80,7 @@ impl Place {
 
     /// Loads the keyring with a KBPK that is here already.
     pub(crate) fn open_with(&self, kbpk: &Kbpk) -> Result<Keyring, Failure> {
-        Keyring::read_for(&self.path, kbpk, self.kernel).map_err(|e| Failure::keyring(&e))
+        Keyring::read_with_kernel(&self.path, kbpk, self.kernel).map_err(|e| Failure::keyring(&e))
     }
 
     /// The time by the keyring's clock.

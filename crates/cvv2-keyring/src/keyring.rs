@@ -63,7 +63,7 @@ impl Keyring {
     /// [`KeyringError::File`] for a file that others could have changed, or that cannot be read;
     /// [`KeyringError::Load`] as [`parse`](Self::parse).
     pub fn read(path: &Path, kbpk: &Kbpk) -> Result<Self, KeyringError> {
-        Self::read_for(path, kbpk, Kernel::detect())
+        Self::read_with_kernel(path, kbpk, Kernel::detect())
     }
 
     /// Loads a keyring from its file, whose keys compute with this kernel.
@@ -71,7 +71,11 @@ impl Keyring {
     /// # Errors
     ///
     /// As [`read`](Self::read).
-    pub fn read_for(path: &Path, kbpk: &Kbpk, kernel: Kernel) -> Result<Self, KeyringError> {
+    pub fn read_with_kernel(
+        path: &Path,
+        kbpk: &Kbpk,
+        kernel: Kernel,
+    ) -> Result<Self, KeyringError> {
         let text = file::read(path)?;
         Self::load(&text, kbpk, kernel)
             .map_err(|fault| KeyringError::load(path, LoadError::new(&text, fault)))
