@@ -16,8 +16,8 @@
 //! connections and a disk of 1 ms bound it at 128,000 a second, far above what one core carries.
 //! How long the disk takes is measured and printed beside.
 //!
-//! `cargo build --release -p cvv2-cli -p check-load && target/release/check-load`; `--quick` is for
-//! CI, where only gross mistakes show.
+//! `cargo build --release -p cvv2-cli -p check-load && target/release/check-load`. `--quick` is
+//! for CI: small, and only a wrong answer fails it, because figures of a busy machine are no verdict.
 
 mod cards;
 mod child;
@@ -100,5 +100,5 @@ fn measure(options: &Options) -> Result<bool, Failure> {
     } else {
         print!("{report}");
     }
-    Ok(report.passes())
+    Ok(options.quick || report.passes())
 }
