@@ -11,6 +11,9 @@ pub const LINE_BYTES_MAX: usize = 4096;
 /// (`\u2026`) shows.
 pub const TEXT_BYTES_MAX: usize = 250;
 
+/// Room for the members of most lines, so that few have to grow.
+const CAPACITY: usize = 768;
+
 /// The members of a line but the first, `sequence`, and the last, `mac`: those are the writer's.
 pub(crate) struct Line(String);
 
@@ -18,7 +21,7 @@ impl Line {
     /// The members that every line has.
     pub(crate) fn new(time: OffsetDateTime, event: &'static str) -> Self {
         let time = time.to_offset(UtcOffset::UTC);
-        let mut line = String::with_capacity(512);
+        let mut line = String::with_capacity(CAPACITY);
         let (year, month, day) = time.to_calendar_date();
         let (hour, minute, second, micro) = time.to_hms_micro();
         let month = u8::from(month);
