@@ -11,6 +11,9 @@ pub const LINE_BYTES_MAX: usize = 4096;
 /// (`\u2026`) shows.
 pub const TEXT_BYTES_MAX: usize = 250;
 
+/// Room for the members of most lines, so that few have to grow.
+const CAPACITY: usize = 768;
+
 /// The members of a line but the first, `sequence`, and the last, `mac`: those are the writer's.
 pub(crate) struct Line(String);
 
@@ -18,7 +21,7 @@ impl Line {
     /// The members that every line has.
     pub(crate) fn new(time: OffsetDateTime, event: &'static str) -> Self {
         let time = time.to_offset(UtcOffset::UTC);
-        let mut line = String::with_capacity(512);
+        let mut line = String::with_capacity(CAPACITY);
         let (year, month, day) = time.to_calendar_date();
         let (hour, minute, second, micro) = time.to_hms_micro();
         let month = u8::from(month);
@@ -83,32 +86,59 @@ struct Escaped<'a> {
 
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for c in text.chars() {
-            let width = match c {
-                '"' | '\\' => 2,
-                ' '..='~' => 1,
-                c => 6 * c.len_utf16(),
-            };
-            let Some(left) = self.left.checked_sub(width) else {
-                self.is_cut = true;
-                return Err(fmt::Error);
-            };
-            self.left = left;
-            match c {
-                '"' | '\\' => {
-                    self.line.push('\\');
-                    self.line.push(c);
-                }
-                ' '..='~' => self.line.push(c),
-                c => {
-                    for unit in c.encode_utf16(&mut [0; 2]) {
-                        write!(self.line, "\\u{unit:04x}")?;
-                    }
-                }
+        let mut rest = text;
+        while !rest.is_empty() {
+            // Nearly all texts are plain from end to end.
+            let plain = rest.bytes().take_while(|byte| is_plain(*byte)).count();
+            let (plain, after) = rest.split_at(plain);
+            self.plain(plain)?;
+            let mut chars = after.chars();
+            if let Some(c) = chars.next() {
+                self.escape(c)?;
             }
+            rest = chars.as_str();
         }
         Ok(())
     }
+}
+
+impl Escaped<'_> {
+    /// Writes text in which nothing has to be escaped.
+    fn plain(&mut self, text: &str) -> fmt::Result {
+        let fits = text.len().min(self.left);
+        self.line.push_str(&text[..fits]);
+        self.take(fits)?;
+        self.take(text.len() - fits)
+    }
+
+    /// Writes any other character.
+    fn escape(&mut self, c: char) -> fmt::Result {
+        if let '"' | '\\' = c {
+            self.take(2)?;
+            self.line.push('\\');
+            self.line.push(c);
+            return Ok(());
+        }
+        self.take(6 * c.len_utf16())?;
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            write!(self.line, "\\u{unit:04x}")?;
+        }
+        Ok(())
+    }
+
+    /// Takes room, or ends the text where there is none.
+    fn take(&mut self, width: usize) -> fmt::Result {
+        let Some(left) = self.left.checked_sub(width) else {
+            self.is_cut = true;
+            return Err(fmt::Error);
+        };
+        self.left = left;
+        Ok(())
+    }
+}
+
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! From an answer to bytes.
 
+use std::io;
+
 use cvv2::{Cvv, Verdict};
 use cvv2_resolver::CardRefKind;
 use serde::Serialize;
@@ -43,7 +45,9 @@ pub(crate) enum Finding {
 impl Response<'_> {
     /// The JSON document, in a buffer that is wiped when dropped.
     ///
-    /// The longest answer there can be fits from the start, so no copy is left behind by growing.
+    /// The buffer has the document's length from the start, so no copy is left behind by growing. A
+    /// buffer for the longest answer there can be would cost more than the second pass: the
+    /// allocator does not keep large pieces at hand, and all of it is wiped.
     pub(crate) fn to_json(&self, settings: &Settings) -> Zeroizing<Vec<u8>> {
         let found = self.body.as_ref().map(|body| match body.finding {
             Finding::Cvv2(cvv2) => (Some(cvv2.expose()), None),
@@ -83,20 +87,32 @@ impl Response<'_> {
             Function::VerifyCvv2 => wire::Envelope::VerifyCvv2(response),
         };
         let document = wire::Document { response: envelope };
-        let mut json = Zeroizing::new(Vec::with_capacity(RESPONSE_BYTES_MAX));
+        let mut length = Length(0);
+        serde_json::to_writer(&mut length, &document).expect("strings, counted");
+        let mut json = Zeroizing::new(Vec::with_capacity(length.0));
         serde_json::to_writer(&mut *json, &document).expect("strings, written to memory");
-        debug_assert!(json.len() <= RESPONSE_BYTES_MAX);
+        debug_assert_eq!(json.len(), length.0);
         json
+    }
+}
+
+/// Counts bytes and keeps none.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 fn expose(text: Option<&Text>) -> Option<&str> {
     text.map(Text::expose)
 }
-
-/// Larger than any answer: a character takes at most six bytes, and all fields, the configured ones
-/// included, have fewer than 400 between them.
-const RESPONSE_BYTES_MAX: usize = 4096;
 
 /// The document as it stands on the wire: names and order are those of the published sample.
 mod wire {

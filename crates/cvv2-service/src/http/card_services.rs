@@ -106,8 +106,9 @@ impl HttpService {
     async fn deliver(&self, visit: &Visit, answer: Answer, request: &[u8]) -> Response<Body> {
         let written = self.audit.append(&self.record(visit, &answer));
         let charged = self.limits.durable();
-        let (written, charged) = tokio::join!(written, charged);
-        let cause = match (written, charged) {
+        // Both are on their way already. One after the other, the task wakes once where the charges
+        // are there first, and not for each.
+        let cause = match (written.await, charged.await) {
             (Ok(()), Ok(())) => return self.respond(visit, answer),
             (Err(error), _) => Cause::Audit(error),
             (Ok(()), Err(error)) => {

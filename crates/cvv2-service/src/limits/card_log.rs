@@ -91,7 +91,12 @@ impl CardLog {
 
     /// Adds what was charged.
     pub(super) fn push(&mut self, at: Moment, caller: CallerId, kind: EventKind) {
-        self.0.push(Event { at: self.at(at), caller, kind });
+        let at = self.at(at);
+        // Of most cards there is one event or two: `Vec` would have room for four at once.
+        if self.0.len() == self.0.capacity() {
+            self.0.reserve_exact(self.0.len() / 2 + 1);
+        }
+        self.0.push(Event { at, caller, kind });
     }
 
     /// A verification that was charged as wrong at this time was right. Where the card has been
