@@ -79,7 +79,7 @@ pub(crate) async fn run(
         Ok::<_, Failure>(())
     };
     try_join_all(open.into_iter().map(ask)).await?;
-    let (elapsed, cpu) = (begun.elapsed(), target.server.cpu_time()? - cpu);
+    let (elapsed, cpu) = (begun.elapsed(), target.server.cpu_time()?.saturating_sub(cpu));
     let answers = f64::from(asked.get());
     Ok(Peak {
         rate: answers / elapsed.as_secs_f64(),

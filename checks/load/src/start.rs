@@ -9,7 +9,7 @@ use crate::connection::{Connection, connector};
 use crate::home::Home;
 
 /// Longer is taken for never.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The time from `exec` to the first 200 of `/readyz`, and the server.
 pub(crate) fn until_ready(
