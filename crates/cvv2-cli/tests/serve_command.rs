@@ -38,7 +38,7 @@ impl Dev {
     fn start(variables: &[(&str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let supervisor = UnixDatagram::bind(home.path().join("notify")).unwrap();
-        supervisor.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        supervisor.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         let metrics = free_address();
         let mut child = Command::new(CVV2)
             .args(["serve", "--dev", "--dev-listen", "127.0.0.1:0"])
@@ -277,7 +277,7 @@ fn a_disk_that_fails_is_told_and_so_is_its_end() {
     let begun = Instant::now();
     // Until the file is full, and the next one cannot be made.
     while dev.beside(&["serve", "probe", "--ready"], &[]).code == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "records go nowhere");
+        assert!(begun.elapsed() < Duration::from_mins(1), "records go nowhere");
     }
     let told = dev.reads("audit_failing");
     assert!(told.lines().last().unwrap().contains("error=/"), "{told}");
