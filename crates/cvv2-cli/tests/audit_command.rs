@@ -41,7 +41,7 @@ impl Home {
             let shown = EventRecord {
                 caller: Some("operator"),
                 card_key: Some(CardKey::from_bytes([7; 16])),
-                detail: Some("not 429 but quite a long text, so that a few lines fill a file"),
+                detail: Some(&format!("429 {}", "so that a few lines fill a file ".repeat(5))),
                 ..EventRecord::new(now, Event::LimitsShown)
             };
             log.append(&shown.into()).wait().unwrap();
@@ -71,7 +71,7 @@ impl Home {
 fn service_key(folder: &Path) -> ServiceKey {
     let hex = "0F1E2D3C".repeat(8);
     let kbpk = Kbpk::from_hex(KbpkAlgorithm::Aes256, &hex, Protection::Wiped).unwrap();
-    private_file(folder, "kbpk", &format!("cvv2-kbpk-1 AES-256 {hex} {}\n", kbpk.kcv()));
+    private_file(folder, "kbpk", &format!("cvv2-kbpk-1 aes-256 {hex} {}\n", kbpk.kcv()));
     fs::create_dir(folder.join("keys")).unwrap();
     let name = Token::parse("root").unwrap();
     let key = NamedKey::copied(name, FIRST, KeyUse::Hmac, &[7; 32], &kbpk).unwrap();
@@ -157,9 +157,11 @@ fn the_documented_program_verifies_the_log() {
     let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/AUDIT.md");
     let docs = fs::read_to_string(docs).unwrap();
     let program = docs.split_once("```python\n").unwrap().1.split_once("```").unwrap().0;
+    // It wants the key itself: whoever verifies without `cvv2` has it out of its block.
+    private_file(home.folder.path(), "clear", &"07".repeat(32));
     let run = || {
         Command::new("python3")
-            .args(["-c", program, &home.path("key")])
+            .args(["-c", program, &home.path("clear")])
             .args([home.file(1), home.file(2)])
             .output()
             .unwrap()

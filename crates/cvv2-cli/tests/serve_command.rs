@@ -266,7 +266,9 @@ fn a_second_signal_does_not_wait() {
     assert!(begun.elapsed() < Duration::from_secs(20), "{told}");
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("cutting signal=SIGTERM"), "{told}");
-    assert!(told.contains("stopped connections_cut=1 requests_cut=1"), "{told}");
+    // The connection that asked for the metrics may be one of those that are cut.
+    assert!(told.contains(" requests_cut=1"), "{told}");
+    assert!(!told.contains("connections_cut=0"), "{told}");
 }
 
 #[test]
@@ -316,8 +318,13 @@ fn the_document_has_every_metric_and_no_other() {
 }
 
 /// Whether there is a request besides the one that asks.
+/// Whether a request is in flight besides the one that asks. The one that asked before may not have
+/// ended quite yet; so it is asked until that is long ago.
 fn in_flight(dev: &Dev) -> bool {
-    metrics(dev).contains("cvv2_requests_in_flight 2\n")
+    (0..5).all(|_| {
+        thread::sleep(Duration::from_millis(20));
+        metrics(dev).contains("cvv2_requests_in_flight 2\n")
+    })
 }
 
 fn metrics(dev: &Dev) -> String {
