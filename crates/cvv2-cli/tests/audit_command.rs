@@ -41,7 +41,7 @@ impl Home {
             let shown = EventRecord {
                 caller: Some("operator"),
                 card_key: Some(CardKey::from_bytes([7; 16])),
-                detail: Some(&format!("429 {}", "so that a few lines fill a file ".repeat(5))),
+                detail: Some(&format!("429 {}", "so that a few lines fill a file ".repeat(7))),
                 ..EventRecord::new(now, Event::LimitsShown)
             };
             log.append(&shown.into()).wait().unwrap();
@@ -69,14 +69,19 @@ impl Home {
 
 /// The key of a service, in its file, under a KBPK in another.
 fn service_key(folder: &Path) -> ServiceKey {
+    fs::create_dir(folder.join("keys")).unwrap();
+    wrap(folder, 7);
+    ServiceKey::new(Secret::new([7; 32], Protection::Wiped).unwrap())
+}
+
+/// Makes the file of a service's key that has this byte only.
+fn wrap(folder: &Path, byte: u8) {
     let hex = "0F1E2D3C".repeat(8);
     let kbpk = Kbpk::from_hex(KbpkAlgorithm::Aes256, &hex, Protection::Wiped).unwrap();
     private_file(folder, "kbpk", &format!("cvv2-kbpk-1 aes-256 {hex} {}\n", kbpk.kcv()));
-    fs::create_dir(folder.join("keys")).unwrap();
     let name = Token::parse("root").unwrap();
-    let key = NamedKey::copied(name, FIRST, KeyUse::Hmac, &[7; 32], &kbpk).unwrap();
+    let key = NamedKey::copied(name, FIRST, KeyUse::Hmac, &[byte; 32], &kbpk).unwrap();
     wrapped::create(&folder.join("keys/service"), "service", &[key], &kbpk).unwrap();
-    ServiceKey::new(Secret::new([7; 32], Protection::Wiped).unwrap())
 }
 
 #[test]
@@ -138,13 +143,16 @@ fn wrong_use_is_told() {
     fs::create_dir(home.path("empty")).unwrap();
     home.verify(&[&home.path("empty")]).failed(2, "no audit file");
 
-    private_file(home.folder.path(), "key", "07");
-    home.verify(&[&log]).failed(2, "64 hexadecimal digits");
-    private_file(home.folder.path(), "key", &"08".repeat(32));
+    let key = home.path("keys/service");
+    let of_service = fs::read_to_string(&key).unwrap();
+    fs::write(&key, of_service.replace("\"service\"", "\"card store\"")).unwrap();
+    home.verify(&[&log]).failed(2, "keys/service");
+    fs::remove_file(&key).unwrap();
+    wrap(home.folder.path(), 8);
     let ran = home.verify(&[&log]);
     assert!(ran.code == 1 && ran.out.contains("under another service key"), "{ran:?}");
+    fs::write(&key, of_service).unwrap();
     fs::write(home.path("anchor"), "\nnothing\n").unwrap();
-    private_file(home.folder.path(), "key", &"07".repeat(32));
     let ran = home.verify(&[&log, "--anchor", &home.path("anchor")]).done();
     assert!(ran.out.contains("1 lines of the anchor cannot be read"), "{}", ran.out);
 }

@@ -90,6 +90,7 @@ async fn serve_all(
     let metrics = metrics(&assembly, log, stages.clone())?;
 
     record(&assembly, Event::Start).await?;
+    record(&assembly, Event::KeyUnlocked).await?;
     tell_of_keys(&assembly, log);
     log.write(Level::Info, "listening", &[("address", &address), ("version", &VERSION)]);
     notify("READY=1\n");
