@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use cvv2_service::http;
 use cvv2_service::transport::{DrainReport, Listener, install_panic_hook, listen, serve};
 use hyper_util::service::TowerToHyperService;
 use time::OffsetDateTime;
+use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -28,13 +30,13 @@ const CERTIFICATE_WATCH: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn until_stopped(assembly: Assembly) -> Result<Answer, Failure> {
-    serve_with(assembly, |_| ())
+    serve_with(assembly, |_, _| ())
 }
 
-/// The same, and calls `ready` once requests are answered.
+/// The same, and calls `ready` with the address, once requests are answered there.
 pub(super) fn serve_with(
     assembly: Assembly,
-    ready: impl FnOnce(&Assembly),
+    ready: impl FnOnce(&Assembly, SocketAddr),
 ) -> Result<Answer, Failure> {
     install_panic_hook();
     let workers = assembly.serve.workers.unwrap_or_else(processors);
@@ -62,12 +64,11 @@ pub(super) fn serve_with(
 async fn serve_all(
     assembly: Arc<Assembly>,
     log: Log,
-    ready: impl FnOnce(&Assembly),
+    ready: impl FnOnce(&Assembly, SocketAddr),
 ) -> Result<DrainReport, Failure> {
     let signals = Signals::new().map_err(|e| Failure::System(format!("signals: {e}")))?;
     let http = &assembly.http;
-    let address = assembly.serve.listen;
-    let socket = listen(address).map_err(|e| Failure::System(format!("{address}: {e}")))?;
+    let (socket, address) = bound(assembly.serve.listen)?;
     let listener = Listener {
         socket,
         tls: Some(Arc::clone(&assembly.tls)),
@@ -82,7 +83,9 @@ async fn serve_all(
         move |uri: &_, why| http::substitute(&late, uri, why),
         until(stopped.clone()),
     );
-    let metrics = metrics(&assembly, stopped.clone())?;
+    let metrics_socket = assembly.serve.metrics_listen.map(bound).transpose()?;
+    let metrics_address = metrics_socket.as_ref().map(|(_, address)| *address);
+    let metrics = metrics(&assembly, metrics_socket.map(|(socket, _)| socket), stopped.clone());
 
     record(&assembly, Event::Start).await?;
     log.write(
@@ -90,8 +93,11 @@ async fn serve_all(
         "listening",
         &[("address", &address), ("kernel", &cvv2::Kernel::detect().name())],
     );
+    if let Some(address) = metrics_address {
+        log.write(Level::Info, "listening_for_metrics", &[("address", &address)]);
+    }
     notify("READY=1\n");
-    ready(&assembly);
+    ready(&assembly, address);
 
     let watch_certificates = {
         let assembly = Arc::clone(&assembly);
@@ -114,26 +120,31 @@ async fn serve_all(
     Ok(report)
 }
 
+/// A socket that listens, and where: a port 0 became another.
+fn bound(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let bound = listen(address).and_then(|socket| {
+        let address = socket.local_addr()?;
+        Ok((socket, address))
+    });
+    bound.map_err(|e| Failure::System(format!("{address}: {e}")))
+}
+
 /// Serves metrics where they are wanted.
 fn metrics(
     assembly: &Assembly,
+    socket: Option<TcpListener>,
     stopped: watch::Receiver<bool>,
-) -> Result<impl Future<Output = ()> + use<>, Failure> {
+) -> impl Future<Output = ()> + use<> {
     let http = Arc::clone(&assembly.http);
     let limits = assembly.serve.connections.clone();
-    let socket = assembly
-        .serve
-        .metrics_listen
-        .map(|address| listen(address).map_err(|e| Failure::System(format!("{address}: {e}"))));
-    let socket = socket.transpose()?;
-    Ok(async move {
+    async move {
         let Some(socket) = socket else { return };
         let counters = Arc::clone(&http.transport_counters);
         let listener = Listener { socket, tls: None, limits, counters };
         let service = hyper_service(http::metrics_router(Arc::clone(&http)));
         let instead = move |uri: &_, why| http::substitute(&http, uri, why);
         serve(listener, service, instead, until(stopped)).await;
-    })
+    }
 }
 
 fn hyper_service(router: Router) -> TowerToHyperService<Router> {
