@@ -10,6 +10,7 @@ use cvv2::ServiceCode;
 use cvv2::{CvkPair, Cvv, CvvLength, Expiry, ExpiryOrder, Kernel, PackedCard, Pan, Policy};
 
 use crate::clock::ticks;
+use crate::identifiers;
 use crate::random::Random;
 
 /// A call under two classes of input.
@@ -22,7 +23,7 @@ pub(crate) struct Test {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// A kernel for live cards.
+    /// A kernel for live cards, or the service.
     Constant,
     /// The reference kernel: its tables fit the first cache, so that they may show or not.
     Anything,
@@ -49,6 +50,7 @@ pub(crate) fn all() -> Vec<Test> {
         add("verify, mismatch or match", values(kernel, [Some(2), None]));
         add("verify, mismatch in first or last digit", values(kernel, [Some(0), Some(2)]));
     }
+    tests.extend(identifiers::tests());
     tests
 }
 

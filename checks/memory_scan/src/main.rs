@@ -18,12 +18,16 @@
 //!
 //! To be run in debug and release builds:
 //! `cargo run -p check-memory-scan` and `cargo run --release -p check-memory-scan`.
+//! `check-memory-scan search FILE` searches a core file of another program for the key on standard
+//! input.
+//!
 //! What this machine cannot show is skipped, which is said. With `CVV2_REQUIRE_TOOLS` set a tool
 //! that is not installed is a failure.
 
 mod aes;
 mod child;
 mod compare;
+mod core_file;
 mod dumps;
 mod elf;
 mod forms;
@@ -42,6 +46,12 @@ use cvv2::secret::Protection;
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
+    if let [command, file] = args.as_slice()
+        && command == "search"
+    {
+        let absent = core_file::run(file.as_ref());
+        return if absent { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     if let [kernel, protection] = args.as_slice() {
         child::run(kernel, protection);
         return ExitCode::SUCCESS;

@@ -16,9 +16,9 @@ use cvv2_service::Scope;
 use cvv2_service::auth::{
     Client, ClientSecret, ClientsDraft, SecretHash, SigningKeys, TokenRequest,
 };
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{Certificate, CertificateParams, DnType, KeyPair};
 use serde_json::Value;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
 use super::assembly::Assembly;
@@ -31,6 +31,8 @@ use crate::{demo, service_key};
 const CONFIG: &str = include_str!("serve.toml");
 /// Where it listens by that configuration.
 const LISTEN: &str = "127.0.0.1:8443";
+/// For how long its certificate is good, and was: clocks differ.
+const CERTIFICATE_LIFE: Duration = Duration::days(14);
 /// The client's id.
 const CLIENT: &str = "demo";
 
@@ -55,9 +57,7 @@ fn prepare(place: &Path, config: &Config) -> Result<ClientSecret, Failure> {
         let made = DirBuilder::new().mode(0o700).create(&folder);
         made.map_err(|e| Failure::file(&folder, &e))?;
     }
-    let names = ["localhost", "127.0.0.1", "::1"].map(String::from);
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(names).map_err(Failure::system)?;
+    let (cert, signing_key) = certificate().map_err(Failure::system)?;
     let certificate = place.join("tls/certificate.pem");
     fs::write(&certificate, cert.pem()).map_err(|e| Failure::file(&certificate, &e))?;
     let pem = Zeroizing::new(signing_key.serialize_pem());
@@ -87,6 +87,18 @@ fn prepare(place: &Path, config: &Config) -> Result<ClientSecret, Failure> {
     };
     added().map_err(Failure::system)?;
     Ok(secret)
+}
+
+/// A certificate for this machine by its local names, and its key.
+fn certificate() -> Result<(Certificate, KeyPair), rcgen::Error> {
+    let names = ["localhost", "127.0.0.1", "::1"].map(String::from);
+    let mut certificate = CertificateParams::new(names)?;
+    certificate.distinguished_name.push(DnType::CommonName, "cvv2 serve --dev");
+    let now = OffsetDateTime::now_utc();
+    certificate.not_before = now - CERTIFICATE_LIFE;
+    certificate.not_after = now + CERTIFICATE_LIFE;
+    let key = KeyPair::generate()?;
+    Ok((certificate.self_signed(&key)?, key))
 }
 
 /// Says what can be done now.
