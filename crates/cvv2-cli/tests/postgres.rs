@@ -296,8 +296,14 @@ fn replicas_answer_from_one_database_and_share_the_limits() {
     let (status, listed) = home.asks(&two, "/v1/limits", &["-H", &authorization]);
     assert_eq!((status.as_str(), listed["cards"].as_array().map(Vec::len)), ("200", Some(1)));
 
-    kill_process(Pid::from_child(&one.child), Signal::HUP).unwrap();
-    for told in [one.stopped(), two.stopped()] {
+    // Who lacks the key that has become the current one says so.
+    assert_eq!(home.asks(&one, "/readyz", &[]).0, "200");
+    home.cards(&["rotate"], "").done();
+    let (status, ready) = home.asks(&one, "/readyz", &[]);
+    assert_eq!((status.as_str(), &ready["store"]), ("503", &false.into()), "{ready}");
+    let three = home.serve("3");
+    assert_eq!(home.asks(&three, "/readyz", &[]).0, "200");
+    for told in [one.stopped(), two.stopped(), three.stopped()] {
         assert!(told.contains("stopped connections_cut=0"), "{told}");
         assert!(!told.contains("panic"), "{told}");
     }
