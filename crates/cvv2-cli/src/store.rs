@@ -144,29 +144,25 @@ impl Place {
 
     /// Opens the store for reading, with keys that are here already.
     pub(crate) fn open_read_only_with(&self, keys: &StoreKeys) -> Result<Box<dyn Store>, Failure> {
-        self.try_open_read_only(keys)?.map_err(|error| store_failure(&error))
+        match &self.cards {
+            Cards::Directory(directory) => opened(EmbeddedStore::open_read_only(directory, keys)),
+            // Who only reads keeps nobody away there.
+            #[cfg(feature = "postgres")]
+            Cards::Postgres(_) => self.open_with(keys),
+        }
     }
 
     /// Whether there is a store that these keys open; an error if there is one that they do not.
     pub(crate) fn is_opened_by(&self, keys: &StoreKeys) -> Result<bool, Failure> {
-        match self.try_open_read_only(keys)? {
-            Ok(_) => Ok(true),
+        let opened = match &self.cards {
+            Cards::Directory(directory) => EmbeddedStore::open_read_only(directory, keys).map(drop),
+            #[cfg(feature = "postgres")]
+            Cards::Postgres(place) => PostgresStore::open(&place.options()?, keys).map(drop),
+        };
+        match opened {
+            Ok(()) => Ok(true),
             Err(StoreError::Missing { .. } | StoreError::MissingSchema { .. }) => Ok(false),
             Err(error) => Err(store_failure(&error)),
-        }
-    }
-
-    /// Opens the store for reading, its refusal as it is.
-    fn try_open_read_only(
-        &self,
-        keys: &StoreKeys,
-    ) -> Result<Result<Box<dyn Store>, StoreError>, Failure> {
-        match &self.cards {
-            Cards::Directory(directory) => {
-                Ok(EmbeddedStore::open_read_only(directory, keys).map(boxed))
-            }
-            #[cfg(feature = "postgres")]
-            Cards::Postgres(place) => Ok(PostgresStore::open(&place.options()?, keys).map(boxed)),
         }
     }
 
@@ -207,9 +203,8 @@ pub(crate) fn store_failure(error: &StoreError) -> Failure {
 }
 
 fn opened(store: Result<impl Store + 'static, StoreError>) -> Result<Box<dyn Store>, Failure> {
-    store.map(boxed).map_err(|error| store_failure(&error))
-}
-
-fn boxed(store: impl Store + 'static) -> Box<dyn Store> {
-    Box::new(store)
+    match store {
+        Ok(store) => Ok(Box::new(store)),
+        Err(error) => Err(store_failure(&error)),
+    }
 }

@@ -124,7 +124,7 @@ fn read(table: &str, key: &str, value: &str) -> Result<(), String> {
     } else if table == POSTGRES {
         // The base has none.
         let needed = ["database", "user"].into_iter().filter(|needed| *needed != key);
-        let needed: String = needed.map(|needed| format!("{needed} = 'a', ")).collect();
+        let needed = needed.fold(String::new(), |all, needed| all + needed + " = 'a', ");
         ("CVV2__STORE__POSTGRES".to_owned(), format!("{{ {needed}{key} = {value} }}"))
     } else {
         let table = table.trim_matches(['[', ']']).replace('.', "__").to_uppercase();
