@@ -41,7 +41,7 @@ struct Home {
 
 impl Home {
     /// What `serve --dev` prepares, copied while it is there.
-    fn new(schema: &str) -> Self {
+    fn new(server: &Server, schema: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut dev = Command::new(CVV2)
             .args(["serve", "--dev", "--dev-listen", "127.0.0.1:0"])
@@ -67,7 +67,7 @@ impl Home {
         for name in ["keyring/store-keys.toml", "audit.anchor"] {
             fs::remove_file(home.path("bank").join(name)).unwrap();
         }
-        let socket = server().directory().display();
+        let socket = server.directory().display();
         let postgres = format!(
             "postgres = {{ socket = '{socket}', database = 'postgres', user = 'cvv2', schema = \
              '{schema}' }}"
@@ -137,7 +137,16 @@ impl Home {
         (status.to_owned(), serde_json::from_str(document).unwrap())
     }
 
-    /// The status and the error code of an answer to the request.
+    /// A token of the client.
+    fn token(&self, service: &Service) -> String {
+        let client = format!("demo:{}", self.secret);
+        let words = ["-u", &client, "-d", "grant_type=client_credentials"];
+        let (status, token) = self.asks(service, "/v1/tokenkc/generate", &words);
+        assert_eq!(status, "200", "{token}");
+        token["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// The status and the document of an answer to the request.
     fn get(&self, service: &Service, token: &str) -> (String, Value) {
         let (authorization, request) = (format!("Authorization: Bearer {token}"), self.request());
         let json = "Content-Type: application/json";
@@ -190,7 +199,7 @@ fn value() -> String {
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
 fn every_command_of_cards_works_on_a_database() {
-    let home = Home::new("commands");
+    let home = Home::new(server(), "commands");
     home.cards(&["check"], "").failed(2, "store-keys.toml");
     let made = home.cards(&["init"], "").done().out;
     assert!(made.starts_with("created the schema commands of the database postgres"), "{made}");
@@ -245,7 +254,7 @@ fn every_command_of_cards_works_on_a_database() {
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
 fn a_database_that_is_not_there_is_told() {
-    let home = Home::new("nowhere");
+    let home = Home::new(server(), "nowhere");
     home.fill();
     let config = home.config();
     let check = |variables: &[(&str, &str)]| -> Ran {
@@ -268,17 +277,13 @@ fn a_database_that_is_not_there_is_told() {
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
 #[cfg_attr(not(has_curl), ignore = "curl is not installed")]
 fn replicas_answer_from_one_database_and_share_the_limits() {
-    let home = Home::new("replicas");
+    let home = Home::new(server(), "replicas");
     home.fill();
     let checked = cvv2(&["serve", "--check", "--config", &home.config()], "").done();
     assert_eq!(checked.out, "the configuration is in order\n");
 
     let (one, two) = (home.serve("1"), home.serve("2"));
-    let client = format!("demo:{}", home.secret);
-    let words = ["-u", &client, "-d", "grant_type=client_credentials"];
-    let (status, token) = home.asks(&one, "/v1/tokenkc/generate", &words);
-    assert_eq!(status, "200", "{token}");
-    let token = token["access_token"].as_str().unwrap();
+    let token = &home.token(&one);
     for service in [&one, &two] {
         let (status, document) = home.get(service, token);
         assert_eq!(status, "200", "{document}");
@@ -307,4 +312,26 @@ fn replicas_answer_from_one_database_and_share_the_limits() {
         assert!(told.contains("stopped connections_cut=0"), "{told}");
         assert!(!told.contains("panic"), "{told}");
     }
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
+#[cfg_attr(not(has_curl), ignore = "curl is not installed")]
+fn a_service_without_its_database_answers_nothing_and_goes_on_when_it_is_back() {
+    let server = Server::start("");
+    let home = Home::new(&server, "cards");
+    home.fill();
+    let service = home.serve("1");
+    let token = home.token(&service);
+    assert_eq!(home.get(&service, &token).0, "200");
+
+    server.stop_immediately();
+    let (status, document) = home.get(&service, &token);
+    assert_eq!(status, "503", "{document}");
+    assert!(document["NISrvResponse"]["response_get_cvv2"]["body"].is_null(), "{document}");
+    assert_eq!(home.asks(&service, "/readyz", &[]).0, "503");
+    server.start_again();
+    assert_eq!(home.asks(&service, "/readyz", &[]).0, "200");
+    assert_eq!(home.get(&service, &token).0, "200");
+    service.stopped();
 }
