@@ -1,11 +1,13 @@
 //! The configuration file: which store, which keyring, for whom.
 
 mod layered;
+mod postgres;
 #[cfg(test)]
 mod reference;
 mod serve;
 
 use std::env;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +19,8 @@ use serde::{Deserialize, Deserializer};
 use time::UtcOffset;
 use time::macros::format_description;
 
-pub(crate) use self::serve::{LogForm, Serve};
+pub(crate) use self::postgres::Postgres;
+pub(crate) use self::serve::{Limits, LimitsPlace, LogForm, Serve};
 use crate::failure::Failure;
 
 /// The file as it is written, every key checked; relative paths count from the file's own folder.
@@ -61,12 +64,23 @@ pub(crate) struct Service {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Store {
-    /// The directory of the embedded store.
-    pub(crate) path: PathBuf,
+    /// The directory of the embedded store; or else `postgres`.
+    path: Option<PathBuf>,
+    /// The database of a store in PostgreSQL.
+    postgres: Option<Postgres>,
     /// The file of the store's keys.
     pub(crate) keys_file: PathBuf,
     /// The source of the KBPK that they are under; the keyring's if left out.
     kbpk: Option<KbpkSource>,
+}
+
+/// Where cards are.
+pub(crate) enum Cards {
+    /// In an embedded store, in this directory.
+    Directory(PathBuf),
+    /// In a database.
+    #[cfg(feature = "postgres")]
+    Postgres(Box<Postgres>),
 }
 
 #[derive(Deserialize)]
@@ -86,6 +100,18 @@ pub(crate) struct Keyring {
     /// The protection that keys must have in memory, by its name; none in particular if left out.
     #[serde(default, deserialize_with = "protection")]
     require: Option<Protection>,
+}
+
+impl fmt::Display for Cards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(directory) => directory.display().fmt(f),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(place) => {
+                write!(f, "the schema {} of the database {}", place.schema, place.database)
+            }
+        }
+    }
 }
 
 impl Config {
@@ -111,6 +137,24 @@ impl Config {
         self.keyring.kbpk.clone().relative_to(&self.folder)
     }
 
+    /// Where the cards are, likewise.
+    pub(crate) fn cards(&self) -> Result<Cards, Failure> {
+        match (&self.store.path, &self.store.postgres) {
+            (Some(path), None) => Ok(Cards::Directory(self.path(path))),
+            #[cfg(feature = "postgres")]
+            (None, Some(postgres)) => {
+                Ok(Cards::Postgres(Box::new(postgres.clone().relative_to(&self.folder))))
+            }
+            #[cfg(not(feature = "postgres"))]
+            (None, Some(_)) => Err(Failure::bad_input(
+                "[store] postgres: this program was built without the feature `postgres`",
+            )),
+            (Some(_), Some(_)) | (None, None) => Err(Failure::bad_input(
+                "[store]: give either path, the directory of an embedded store, or postgres",
+            )),
+        }
+    }
+
     /// The source of the KBPK that the store's keys are under, likewise.
     pub(crate) fn store_kbpk(&self) -> KbpkSource {
         let source = self.store.kbpk.as_ref().unwrap_or(&self.keyring.kbpk);
@@ -126,7 +170,7 @@ impl Config {
                 "the configuration has no table [serve]; `cvv2 demo --keep` shows one",
             )
         })?;
-        serve.checked(&self.folder)
+        serve.checked(&self.folder, self.store.postgres.is_some())
     }
 }
 
@@ -191,6 +235,21 @@ mod tests {
             for part in [CANARY, &CANARY[..8], &CANARY[24..]] {
                 assert!(!why.contains(part), "{text}: {why}");
             }
+        }
+    }
+
+    #[test]
+    fn cards_are_in_exactly_one_place() {
+        let keyring = "[keyring]\npath = 'k'\nkbpk = { file = 'b' }\n";
+        let (path, postgres) = ("path = 'cards'\n", "postgres = { database = 'c', user = 'u' }\n");
+        let cards = |place: &str| {
+            let text = format!("[store]\nkeys_file = 'k'\n{place}{keyring}");
+            layered::read::<Config>(&text, []).map(|config| config.cards()).expect(place)
+        };
+        assert!(matches!(cards(path), Ok(Cards::Directory(_))));
+        assert_eq!(cards(postgres).is_ok(), cfg!(feature = "postgres"));
+        for wrong in [String::new(), format!("{path}{postgres}")] {
+            assert!(matches!(cards(&wrong), Err(Failure::BadInput(_))), "{wrong}");
         }
     }
 

@@ -131,7 +131,7 @@ fn prepare_keyring(config: &Config) -> Result<(), Failure> {
 
 fn prepare_cards(config: &Config) -> Result<(), Failure> {
     let keys = StoreKeys::generate().map_err(Failure::system)?;
-    let place = store::Place::configured(config);
+    let place = store::Place::configured(config)?;
     store_keys::create(&place.keys, &keys, &place.kbpk()?)?;
     let store = place.create(&keys)?;
     let bank = BankId::parse(BANK).map_err(Failure::system)?;

@@ -40,7 +40,7 @@ pub(crate) fn answer(
     let caller = caller(config)?;
     let place = Place::configured(config)?;
     let kbpk = place.kbpk()?;
-    let store = store::Place::configured(config).open_read_only_beside(&place, &kbpk)?;
+    let store = store::Place::configured(config)?.open_read_only_beside(&place, &kbpk)?;
     let keyring = place.open_with(&kbpk)?;
     drop(kbpk);
     let keys = KeyringSource::new(Arc::new(keyring), config.service.no_cvv2.clone());

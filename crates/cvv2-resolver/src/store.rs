@@ -95,6 +95,15 @@ pub trait CardStore: Send + Sync {
     /// [`StoreError`] where the store cannot be read, or holds a card that does not open.
     fn each_card(&self, visit: &mut CardVisitor<'_>) -> Result<(), StoreError>;
 
+    /// Whether look-ups can be answered now, as far as the store can say without one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where they cannot.
+    fn ready(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Reads everything: every row opens, and cards and references fit each other.
     ///
     /// # Errors

@@ -133,7 +133,11 @@ impl CardServices {
         Readiness {
             engine: computes_the_published_value(self.keys.kernel()),
             keys: self.keys.is_unlocked(),
-            store: self.store.resolve(&bank, &card.into()).is_ok(),
+            store: self
+                .store
+                .ready()
+                .and_then(|()| self.store.resolve(&bank, &card.into()))
+                .is_ok(),
         }
     }
 

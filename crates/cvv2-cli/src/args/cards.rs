@@ -11,7 +11,7 @@ use cvv2_resolver::CardStatus;
 
 /// The card store: create, fill, look at, change, export, rotate its keys
 ///
-/// A store is a directory of sealed cards. Its keys are in a file of their own, as key blocks under a
+/// A store is a directory of sealed cards, or in PostgreSQL where --config says so. Its keys are in a file of their own, as key blocks under a
 /// KBPK (key block protection key), which is kept elsewhere again. A PAN is never taken from the
 /// command line, and printed masked only.
 #[derive(Group)]

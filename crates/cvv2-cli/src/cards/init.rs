@@ -32,7 +32,7 @@ pub(super) fn run(args: &CardsInitArgs, place: &Place, print: Print) -> Result<A
     };
     place.create(&keys)?;
 
-    let (store, file, kcv) = (place.directory.display(), place.keys.display(), check_values(&kbpk));
+    let (store, file, kcv) = (&place.cards, place.keys.display(), check_values(&kbpk));
     let origin = if made_keys { "new keys in" } else { "the keys of" };
     print.answer(
         format_args!(
@@ -42,7 +42,7 @@ pub(super) fn run(args: &CardsInitArgs, place: &Place, print: Print) -> Result<A
             keys.id()
         ),
         &json!({
-            "store": place.directory, "keys_file": place.keys,
+            "store": place.cards.to_string(), "keys_file": place.keys,
             "keys_made": made_keys, "key_id": keys.id().to_string(),
             "kbpk": { "made": args.new_kbpk, "kcv": kbpk.kcv().to_string() },
         }),

@@ -10,12 +10,13 @@ use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::serve::{Audit, Limits};
-use super::{Caller, Config, Keyring, Serve, Service, Store, layered};
+use super::{Caller, Config, Keyring, Postgres, Serve, Service, Store, layered};
 
 const DOCUMENT: &str = include_str!("../../../../docs/CONFIGURATION.md");
 /// What every key is put into.
 const BASE: &str = concat!(include_str!("../demo/cvv2.toml"), include_str!("../serve/serve.toml"));
 const PROVIDER: &str = "[[serve.auth.provider]]";
+const POSTGRES: &str = "[store.postgres]";
 
 /// The tables of the document: of each, its keys with the values that stand there.
 fn documented() -> BTreeMap<&'static str, Vec<(&'static str, &'static str)>> {
@@ -69,9 +70,10 @@ impl<'de> Deserializer<'de> for Fields<'_> {
 
 #[test]
 fn the_document_has_every_key_and_no_other() {
-    let tables: [(&str, Vec<&str>); 14] = [
+    let tables: [(&str, Vec<&str>); 15] = [
         ("[service]", known::<Service>()),
         ("[store]", known::<Store>()),
+        (POSTGRES, known::<Postgres>()),
         ("[caller]", known::<Caller>()),
         ("[keyring]", known::<Keyring>()),
         ("kbpk", known::<KbpkSource>()),
@@ -119,6 +121,11 @@ fn read(table: &str, key: &str, value: &str) -> Result<(), String> {
             _ => "",
         };
         ("CVV2__KEYRING__KBPK".to_owned(), format!("{{ {more}{key} = {value} }}"))
+    } else if table == POSTGRES {
+        // The base has none.
+        let needed = ["database", "user"].into_iter().filter(|needed| *needed != key);
+        let needed = needed.fold(String::new(), |all, needed| all + needed + " = 'a', ");
+        ("CVV2__STORE__POSTGRES".to_owned(), format!("{{ {needed}{key} = {value} }}"))
     } else {
         let table = table.trim_matches(['[', ']']).replace('.', "__").to_uppercase();
         (format!("CVV2__{table}__{}", key.to_uppercase()), value.to_owned())
@@ -152,6 +159,26 @@ fn the_document_has_the_defaults() {
         let fields = text.split_once(" { ").unwrap().1.trim_end_matches(" }");
         for (key, value) in fields.split(", ").map(|field| field.split_once(": ").unwrap()) {
             assert_eq!(default_of(table, key), value.parse::<u64>().unwrap(), "{table} {key}");
+        }
+    }
+    #[cfg(feature = "postgres")]
+    {
+        use cvv2_resolver::{PostgresOptions, PostgresServer};
+        let server = PostgresServer::Socket { directory: "socket".into(), port: 5432 };
+        let options = PostgresOptions::new(server, "cards", "cvv2");
+        assert_eq!(default_of(POSTGRES, "connections"), u64::from(options.connections));
+        assert_eq!(
+            documented()[POSTGRES].iter().find(|row| row.0 == "schema").unwrap().1,
+            format!("{:?}", options.schema)
+        );
+        for (key, timeout) in [
+            ("connect_timeout_ms", options.connect_timeout),
+            ("checkout_timeout_ms", options.checkout_timeout),
+            ("statement_timeout_ms", options.statement_timeout),
+            ("lock_timeout_ms", options.lock_timeout),
+            ("tcp_timeout_ms", options.tcp_timeout),
+        ] {
+            assert_eq!(u128::from(default_of(POSTGRES, key)), timeout.as_millis(), "{key}");
         }
     }
     let audit = cvv2_service::audit::AuditOptions::new("audit");

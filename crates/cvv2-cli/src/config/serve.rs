@@ -59,11 +59,23 @@ pub(crate) enum LogForm {
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Limits {
-    /// The directory of the limits' journal, of its own.
-    pub(crate) directory: PathBuf,
+    /// The directory of the limits' journal, of its own; or else `postgres`.
+    directory: Option<PathBuf>,
+    /// Whether they are in the database of the cards, for all replicas that share it.
+    #[serde(default)]
+    postgres: bool,
     /// The numbers; those that are left out have their defaults.
     #[serde(default)]
     pub(crate) policy: LimitPolicy,
+}
+
+/// Where limits are.
+#[derive(Clone, Copy)]
+pub(crate) enum LimitsPlace<'a> {
+    /// In a journal in this directory.
+    Directory(&'a Path),
+    /// In the database of the cards.
+    Postgres,
 }
 
 /// `[serve.audit]`.
@@ -85,8 +97,13 @@ pub(crate) struct Audit {
 }
 
 impl Serve {
-    /// The same, relative paths taken from a folder, and every number in its range.
-    pub(crate) fn checked(mut self, folder: &Path) -> Result<Self, Failure> {
+    /// The same, relative paths taken from a folder, every number in its range, and limits in a place
+    /// that there is.
+    pub(crate) fn checked(
+        mut self,
+        folder: &Path,
+        cards_in_postgres: bool,
+    ) -> Result<Self, Failure> {
         let in_table = |table: &str, error: &dyn std::fmt::Display| {
             let error = error.to_string();
             // Whose table it is elsewhere.
@@ -97,7 +114,7 @@ impl Serve {
             return Err(in_table("", &"workers has to be from 1 to 256"));
         }
         self.service_key = folder.join(&self.service_key);
-        self.limits.directory = folder.join(&self.limits.directory);
+        self.limits.directory = self.limits.directory.map(|directory| folder.join(directory));
         self.audit.directory = folder.join(&self.audit.directory);
         self.audit.anchor = self.audit.anchor.map(|anchor| folder.join(anchor));
         self.tls = self.tls.relative_to(folder);
@@ -105,9 +122,23 @@ impl Serve {
         self.tls.check().map_err(|e| in_table(".tls", &e))?;
         self.connections.check().map_err(|e| in_table(".connections", &e))?;
         self.auth.check().map_err(|e| in_table(".auth", &e))?;
+        if self.limits.directory.is_some() == self.limits.postgres {
+            return Err(in_table(".limits", &"give either directory or postgres = true"));
+        }
+        if self.limits.postgres && !cards_in_postgres {
+            let why = "postgres: it is the database of the cards, and [store] names none";
+            return Err(in_table(".limits", &why));
+        }
         self.limits.policy.check().map_err(|e| in_table(".limits.policy", &e))?;
         self.audit.options().check().map_err(|e| in_table(".audit", &e))?;
         Ok(self)
+    }
+}
+
+impl Limits {
+    /// Where they are; [checked](Serve::checked) before.
+    pub(crate) fn place(&self) -> LimitsPlace<'_> {
+        self.directory.as_deref().map_or(LimitsPlace::Postgres, LimitsPlace::Directory)
     }
 }
 

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use cvv2::key::Kbpk;
-use cvv2_resolver::CardStore;
 use cvv2_service::audit::AuditLog;
 use cvv2_service::auth::Auth;
 use cvv2_service::http::HttpService;
-use cvv2_service::limits::{LimitError, Limits};
+use cvv2_service::limits::{LimitError, LimitPolicy, Limits};
 use cvv2_service::metrics::Metrics;
 use cvv2_service::transport::{TlsConfig, TransportCounters};
 use cvv2_service::{
@@ -15,9 +14,10 @@ use cvv2_service::{
     SystemClock,
 };
 
-use crate::config::{Config, Serve};
+use crate::config::{self, Config, LimitsPlace, Serve};
 use crate::failure::Failure;
-use crate::{get, keyring, service_key, store};
+use crate::store::{self, Store};
+use crate::{get, keyring, service_key};
 
 /// Everything that is read: keys, cards, clients, certificates. To open it changes nothing.
 pub(super) struct Sources {
@@ -26,7 +26,7 @@ pub(super) struct Sources {
     keyring: keyring::Place,
     kbpk: Kbpk,
     keys: Arc<KeyringSource>,
-    cards: Arc<dyn CardStore>,
+    cards: Arc<dyn Store>,
     service_key: ServiceKey,
     auth: Auth,
     tls: TlsConfig,
@@ -49,7 +49,7 @@ impl Sources {
         let serve = config.serve()?;
         let keyring = keyring::Place::configured(config)?;
         let kbpk = keyring.kbpk().map_err(|e| e.about("[keyring] kbpk"))?;
-        let cards = store::Place::configured(config)
+        let cards = store::Place::configured(config)?
             .open_read_only_beside(&keyring, &kbpk)
             .map_err(|e| e.about("[store]"))?;
         let opened = keyring.open_with(&kbpk).map_err(|e| e.about("[keyring] path"))?;
@@ -66,7 +66,7 @@ impl Sources {
             keyring,
             kbpk,
             keys: Arc::new(keys),
-            cards: Arc::<dyn store::Store>::from(cards),
+            cards: Arc::from(cards),
             service_key,
             auth,
             tls,
@@ -89,9 +89,8 @@ impl Assembly {
         let Sources { serve, settings, keyring, kbpk, keys, cards, service_key, auth, tls } =
             sources;
         let card_hasher = CardHasher::new(&service_key).map_err(Failure::system)?;
-        let policy = serve.limits.policy.clone();
-        let limits = Limits::open(&serve.limits.directory, policy)
-            .map_err(|e| limits_failure(&serve, &e).about("[serve.limits] directory"))?;
+        let limits = open_limits(&serve.limits, &*cards)?;
+        let services_block = is_remote(&*cards);
         let audit = AuditLog::open(&serve.audit.options(), &service_key, SystemClock)
             .map_err(|e| Failure::system(e).about("[serve.audit]"))?;
 
@@ -101,7 +100,7 @@ impl Assembly {
             .guarded_by(guard);
         let http = HttpService {
             services,
-            services_block: false,
+            services_block,
             auth,
             audit,
             limits,
@@ -114,10 +113,42 @@ impl Assembly {
     }
 }
 
-/// An input or output error says nothing of the file, so the directory is named.
-fn limits_failure(serve: &Serve, error: &LimitError) -> Failure {
-    match error {
-        LimitError::Io(io) => Failure::file(&serve.limits.directory, io),
-        _ => Failure::system(error),
+/// Opens the limits where they are to be: in a directory, or with the connections of the cards.
+fn open_limits(limits: &config::Limits, cards: &dyn Store) -> Result<Limits, Failure> {
+    let policy = limits.policy.clone();
+    match limits.place() {
+        LimitsPlace::Directory(directory) => Limits::open(directory, policy).map_err(|error| {
+            let failure = match &error {
+                // It says nothing of the file, so the directory is named.
+                LimitError::Io(io) => Failure::file(directory, io),
+                _ => Failure::system(error),
+            };
+            failure.about("[serve.limits] directory")
+        }),
+        LimitsPlace::Postgres => in_database_of(cards, policy),
     }
+}
+
+#[cfg(feature = "postgres")]
+fn in_database_of(cards: &dyn Store, policy: LimitPolicy) -> Result<Limits, Failure> {
+    let pool = cards.pool().expect("the configuration was checked for that").clone();
+    Limits::postgres(pool, policy).map_err(|e| Failure::system(e).about("[serve.limits] postgres"))
+}
+
+/// Whether to ask for cards, or for limits beside them, is to wait for a database.
+#[cfg(feature = "postgres")]
+fn is_remote(cards: &dyn Store) -> bool {
+    cards.pool().is_some()
+}
+
+#[cfg(not(feature = "postgres"))]
+fn in_database_of(_: &dyn Store, _: LimitPolicy) -> Result<Limits, Failure> {
+    Err(Failure::bad_input(
+        "[serve.limits] postgres: this program was built without the feature `postgres`",
+    ))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn is_remote(_: &dyn Store) -> bool {
+    false
 }

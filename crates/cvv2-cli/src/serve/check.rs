@@ -1,7 +1,7 @@
 //! `cvv2 serve --check`: whether the service would start, without a trace, also while it runs.
 //!
 //! What is only read is opened as it would be. The audit log and the limits are written by whoever
-//! opens them, and belong to one process: of those it is seen whether they can be where they are to
+//! opens them, and in directories they belong to one process: of those it is seen whether they can be where they are to
 //! be. Whether the addresses are free is not asked.
 
 use std::fs;
@@ -10,15 +10,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::assembly::Sources;
-use crate::config::Config;
+use crate::config::{Config, LimitsPlace};
 use crate::failure::Failure;
 
 /// Opens what can be opened, and looks at the rest.
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
     let sources = Sources::open(config)?;
     let options = sources.serve.audit.options();
-    let limits = &sources.serve.limits.directory;
-    private_or_to_be_made(limits).map_err(|e| e.about("[serve.limits] directory"))?;
+    if let LimitsPlace::Directory(limits) = sources.serve.limits.place() {
+        private_or_to_be_made(limits).map_err(|e| e.about("[serve.limits] directory"))?;
+    }
     private_or_to_be_made(&options.directory).map_err(|e| e.about("[serve.audit] directory"))?;
     if let Some(anchor) = &options.anchor {
         in_a_folder(&anchor.path).map_err(|e| e.about("[serve.audit] anchor"))?;

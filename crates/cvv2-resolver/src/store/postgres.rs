@@ -282,6 +282,10 @@ impl CardStore for PostgresStore {
         self.pool.read(|link| Ok(link.client.query_one(&select, &[])?.get(0)))
     }
 
+    fn ready(&self) -> Result<(), StoreError> {
+        self.ready()
+    }
+
     /// A connection of the pool is taken until `visit` has seen the last card.
     fn each_card(&self, visit: &mut CardVisitor<'_>) -> Result<(), StoreError> {
         self.pool.read_snapshot(|session| {
