@@ -162,25 +162,46 @@ impl Service {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Reply {
+        self.try_to_send(method, path, headers, body).unwrap()
+    }
+
+    /// Sends a body that is refused before it is read. The connection is closed then, and a client
+    /// that is still writing may find that out before it sees the answer.
+    pub(crate) fn send_too_much(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
+        let mut tries = (0..100).map(|_| self.try_to_send("POST", path, headers, body));
+        tries.find_map(Result::ok).expect("an answer that arrives")
+    }
+
+    fn try_to_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Reply, ureq::Error> {
         let url = format!("https://localhost:{}{path}", self.address.port());
         let mut request = ureq::http::Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let reply = if body.is_empty() && method == "GET" {
-            self.agent.run(request.body(()).unwrap())
+        let mut reply = if body.is_empty() && method == "GET" {
+            self.agent.run(request.body(()).unwrap())?
         } else {
-            self.agent.run(request.body(body).unwrap())
+            self.agent.run(request.body(body).unwrap())?
         };
-        let mut reply = reply.unwrap();
         let headers = reply.headers().iter();
-        Reply {
+        Ok(Reply {
             status: reply.status().as_u16(),
             headers: headers
                 .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
                 .collect(),
-            body: reply.body_mut().read_to_string().unwrap(),
-        }
+            body: reply.body_mut().read_to_string()?,
+        })
     }
 
     /// Posts JSON with a client's token.

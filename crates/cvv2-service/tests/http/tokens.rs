@@ -108,7 +108,7 @@ fn wrong_credentials_have_one_answer_and_are_recorded() {
 fn a_body_that_is_too_long_is_refused() {
     let service = Service::start();
     let form = [("content-type", "application/x-www-form-urlencoded")];
-    let reply = service.send("POST", PATH, &form, &vec![b'x'; 16 * 1024 + 1]);
+    let reply = service.send_too_much(PATH, &form, &vec![b'x'; 16 * 1024 + 1]);
     assert_eq!((reply.status, reply.json()["error"].as_str()), (413, Some("invalid_request")));
     let reply = service.send("POST", PATH, &form, b"grant_type=password");
     assert_eq!(reply.status, 400);
