@@ -167,12 +167,7 @@ impl Service {
 
     /// Sends a body that is refused before it is read. The connection is closed then, and a client
     /// that is still writing may find that out before it sees the answer.
-    pub(crate) fn send_too_much(
-        &self,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Reply {
+    pub(crate) fn send_too_much(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let mut tries = (0..100).map(|_| self.try_to_send("POST", path, headers, body));
         tries.find_map(Result::ok).expect("an answer that arrives")
     }

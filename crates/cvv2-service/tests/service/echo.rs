@@ -122,7 +122,7 @@ fn the_longest_answer_still_fits_its_buffer() {
     let answer =
         service_with(settings, store).handle(Function::GetCvv2, &caller(), request.as_bytes());
     assert_eq!(read(&answer).code(), "000");
-    assert_eq!(answer.json.capacity(), 4096, "the buffer did not grow");
+    assert_eq!(answer.json.capacity(), answer.json.len(), "the buffer did not grow");
 }
 
 /// Any characters that a field takes, often as many as it takes.
