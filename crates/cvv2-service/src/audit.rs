@@ -149,6 +149,31 @@ impl AuditLog {
         self.shared.queue.push(record.to_members())
     }
 
+    /// What a thread that hands records over calls when it has nothing else to do. From then on its
+    /// records wait for the next time, so that those of a busy thread share a write.
+    ///
+    /// It is made for the workers of an asynchronous runtime:
+    ///
+    /// ```
+    /// # use cvv2::secret::{Protection, Secret};
+    /// # use cvv2_service::audit::{AuditLog, AuditOptions, Event, EventRecord};
+    /// # use cvv2_service::{ServiceKey, SystemClock};
+    /// # let parent = tempfile::tempdir()?;
+    /// # let options = AuditOptions::new(parent.path().join("audit"));
+    /// # let key = ServiceKey::new(Secret::new([7; 32], Protection::Wiped)?);
+    /// let log = AuditLog::open(&options, &key, SystemClock)?;
+    /// let runtime = tokio::runtime::Builder::new_multi_thread()
+    ///     .on_thread_park(log.idle_hint())
+    ///     .build()?;
+    /// let record = EventRecord::new(time::OffsetDateTime::now_utc(), Event::Start).into();
+    /// runtime.block_on(async { tokio::spawn(log.append(&record)).await })??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn idle_hint(&self) -> impl Fn() + Send + Sync + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || shared.queue.idle()
+    }
+
     /// The last line on disk.
     #[must_use]
     pub fn head(&self) -> Head {

@@ -42,6 +42,7 @@ pub(super) fn serve_with(
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .thread_name("cvv2")
+        .on_thread_park(assembly.http.audit.idle_hint())
         .enable_all()
         .build()
         .map_err(|e| Failure::System(format!("the service's threads: {e}")))?;

@@ -1,5 +1,6 @@
 //! Records on their way to the writer, and what their callers wait for.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -67,15 +68,28 @@ pub(crate) struct Queue {
 struct State {
     entries: VecDeque<Entry>,
     is_closed: bool,
+    /// Whether the writer has found nothing, and nobody has woken it since.
+    sleeps: bool,
 }
+
+thread_local! {
+    /// The queue that this thread [tells](Queue::idle) when it has nothing to do, by its address.
+    static TOLD: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Records that are worth a write of their own, however busy their threads are.
+const WORTH_A_WRITE: usize = 64;
 
 impl Queue {
     pub(crate) fn new(records_max: usize) -> Self {
-        let state = State { entries: VecDeque::new(), is_closed: false };
+        let state = State { entries: VecDeque::new(), is_closed: false, sleeps: false };
         Self { state: Mutex::new(state), filled: Condvar::new(), records_max }
     }
 
     /// Puts a record in, or refuses it.
+    ///
+    /// The writer is woken at once; for a thread that tells when it is [idle](Self::idle) only then,
+    /// or when there are enough of them.
     pub(crate) fn push(&self, members: String) -> Pending {
         let (done, pending) = oneshot::channel();
         let entry = Entry { members, done };
@@ -88,13 +102,38 @@ impl Queue {
             entry.complete(Err(AppendError::Full { records_max: self.records_max }));
         } else {
             state.entries.push_back(entry);
-            let is_first = state.entries.len() == 1;
-            drop(state);
-            if is_first {
-                self.filled.notify_one();
+            let waits = TOLD.get() == Some(self.address()) && state.entries.len() < WORTH_A_WRITE;
+            if !waits {
+                self.wake(state);
             }
         }
         Pending(pending)
+    }
+
+    /// This thread has nothing to do: what it has put in is written now. From the first time on the
+    /// writer is not woken for each of its records.
+    ///
+    /// A thread that has more to do goes on meanwhile, and more records share a write; one that has
+    /// not could not answer anybody sooner. So a server writes seldom when it is busy, and at once
+    /// when it is not.
+    pub(crate) fn idle(&self) {
+        TOLD.set(Some(self.address()));
+        let state = self.lock();
+        if !state.entries.is_empty() {
+            self.wake(state);
+        }
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let sleeps = std::mem::take(&mut state.sleeps);
+        drop(state);
+        if sleeps {
+            self.filled.notify_one();
+        }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Takes out up to `max` records, and waits for the first one at most so long. Returns whether
@@ -105,7 +144,10 @@ impl Queue {
         max: usize,
         patience: Option<Duration>,
     ) -> bool {
-        let is_idle = |state: &mut State| state.entries.is_empty() && !state.is_closed;
+        let is_idle = |state: &mut State| {
+            state.sleeps = state.entries.is_empty() && !state.is_closed;
+            state.sleeps
+        };
         let state = self.lock();
         let mut state = match patience {
             None => self.filled.wait_while(state, is_idle).unwrap_or_else(PoisonError::into_inner),
@@ -148,6 +190,8 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -173,6 +217,48 @@ mod tests {
         }
         assert!(queue.take(&mut group, 2, NOW) && group.is_empty());
         assert!(matches!(queue.push("e".to_owned()).wait(), Err(AppendError::Stopped)));
+    }
+
+    #[test]
+    fn records_of_a_thread_that_tells_when_it_is_idle_wait_for_that() {
+        let queue = Queue::new(2 * WORTH_A_WRITE);
+        let sleeps = |queue: &Queue| queue.lock().sleeps;
+        let push = |count| (0..count).map(|_| queue.push(String::new())).collect::<Vec<_>>();
+        let mut group = Vec::new();
+        // The writer goes to sleep; records of other threads wake it.
+        queue.take(&mut group, 1, NOW);
+        assert!(sleeps(&queue));
+        drop(push(1));
+        assert!(!sleeps(&queue));
+
+        queue.idle();
+        queue.take(&mut group, 1, NOW);
+        queue.take(&mut group, 1, NOW);
+        queue.idle();
+        assert!(sleeps(&queue), "there is nothing to write");
+        drop(push(WORTH_A_WRITE - 1));
+        assert!(sleeps(&queue), "this thread is busy");
+        thread::scope(|scope| {
+            scope.spawn(|| drop(push(1)));
+        });
+        assert!(!sleeps(&queue), "another thread is not asked");
+
+        queue.take(&mut group, 2 * WORTH_A_WRITE, NOW);
+        queue.take(&mut group, 1, NOW);
+        drop(push(1));
+        assert!(sleeps(&queue));
+        queue.idle();
+        assert!(!sleeps(&queue));
+
+        queue.take(&mut group, 1, NOW);
+        queue.take(&mut group, 1, NOW);
+        drop(push(WORTH_A_WRITE));
+        assert!(!sleeps(&queue), "there are many");
+        // Of another queue it has said nothing.
+        let other = Queue::new(1);
+        other.take(&mut group, 1, NOW);
+        drop(other.push(String::new()));
+        assert!(!sleeps(&other));
     }
 
     #[test]
