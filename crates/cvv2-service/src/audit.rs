@@ -61,6 +61,7 @@ use self::queue::Queue;
 use self::shared::Shared;
 use self::writer::{Shape, Writer};
 use crate::clock::Clock;
+use crate::redo::RedoLog;
 use crate::service_key::ServiceKey;
 
 pub use self::chain::{ChainId, ChainMac, Head};
@@ -81,6 +82,7 @@ pub struct AuditLog {
     shared: Arc<Shared>,
     writer: Option<JoinHandle<Result<Head, AppendError>>>,
     anchor: Option<JoinHandle<()>>,
+    redo: Option<RedoLog>,
 }
 
 impl AuditLog {
@@ -107,7 +109,10 @@ impl AuditLog {
         let (anchor, point) = anchor.map_or((None, None), |(anchor, point)| (Some(anchor), point));
         let anchor_path = options.anchor.as_ref().map(|anchor| anchor.path.as_path());
 
+        let found = recovery::redo(&folder)?;
         let end = recovery::recover(&folder, &key, anchor_path.zip(point))?;
+        let redo = options.redo.then(|| RedoLog::create(found)).transpose();
+        let redo = redo.map_err(AuditError::io(&options.directory))?;
         let chain = match &end {
             Some(end) => end.chain,
             None => ChainId::random().map_err(|_| AuditError::Generator)?,
@@ -120,6 +125,7 @@ impl AuditLog {
             file_bytes_max: options.file_bytes_max,
             daily: options.daily,
             retry_interval: options.retry_interval,
+            redo: redo.clone(),
         };
         let begun = shape.begin(end.as_ref());
         let (current, head) =
@@ -129,7 +135,7 @@ impl AuditLog {
         let queue = Queue::new(options.queue_records_max);
         let shared = Arc::new(Shared::new(queue, records_max, head));
         let writer = Writer::new(shape, shared.clone(), current, options.group_records_max);
-        let mut log = Self { shared: shared.clone(), writer: None, anchor: None };
+        let mut log = Self { shared: shared.clone(), writer: None, anchor: None, redo };
         let spawn_failed = AuditError::io(&options.directory);
         let spawned = thread::Builder::new().name("audit".to_owned()).spawn(|| writer.run());
         log.writer = Some(spawned.map_err(spawn_failed)?);
@@ -172,6 +178,11 @@ impl AuditLog {
     pub fn idle_hint(&self) -> impl Fn() + Send + Sync + use<> {
         let shared = Arc::clone(&self.shared);
         move || shared.queue.idle()
+    }
+
+    /// What makes its records durable, if that is not done file by file.
+    pub(crate) const fn redo(&self) -> Option<&RedoLog> {
+        self.redo.as_ref()
     }
 
     /// The last line on disk.

@@ -22,6 +22,7 @@
 //! | `guard` | [`Guard`]: what is counted before anything is told |
 //! | [`http`] | the routes: from a request to an operation, an audit record and an answer |
 //! | [`metrics`] | [`Metrics`](metrics::Metrics): what Prometheus reads |
+//! | `redo` | what makes records and charges durable in one write |
 //! | `clock`, `settings` | [`Clock`], [`Settings`] |
 //! | [`transport`] | TCP, TLS and time beneath HTTP: [`serve`](transport::serve) |
 //! | `certificate_fingerprint` | [`CertificateFingerprint`]: a client certificate's name |
@@ -43,6 +44,7 @@ pub mod limits;
 mod message_key;
 pub mod metrics;
 mod outcome;
+mod redo;
 mod scope;
 mod service_key;
 mod settings;

@@ -77,6 +77,9 @@ use self::card_log::EventKind;
 use self::embedded::EmbeddedStore;
 use self::moment::Moment;
 use self::store::LimitStore;
+use crate::audit::AuditLog;
+#[cfg(doc)]
+use crate::audit::AuditOptions;
 use crate::card_key::CardKey;
 use crate::message_key::MessageKey;
 
@@ -123,7 +126,25 @@ impl Limits {
     /// [`LimitError`]: the policy is out of range, another process has the directory, others may
     /// read it, the journal is damaged, or the disk failed.
     pub fn open(directory: impl AsRef<Path>, policy: LimitPolicy) -> Result<Self, LimitError> {
-        Ok(Self::over(EmbeddedStore::open(directory.as_ref(), policy)?))
+        Ok(Self::over(EmbeddedStore::open(directory.as_ref(), policy, None)?))
+    }
+
+    /// The same beside an audit log: where that has a [redo log](AuditOptions::redo), what is charged is
+    /// durable with the next record.
+    ///
+    /// After the machine has failed, the directory may lack charges until it is opened beside the same
+    /// log.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_beside(
+        directory: impl AsRef<Path>,
+        policy: LimitPolicy,
+        audit: &AuditLog,
+    ) -> Result<Self, LimitError> {
+        let redo = audit.redo().cloned();
+        Ok(Self::over(EmbeddedStore::open(directory.as_ref(), policy, redo)?))
     }
 
     /// Limits in tables of a database, for all replicas that share it. Where there are no tables they

@@ -145,7 +145,7 @@ impl Limits {
 impl Audit {
     /// What the log is opened with.
     pub(crate) fn options(&self) -> AuditOptions {
-        let mut options = AuditOptions::new(&self.directory);
+        let mut options = AuditOptions { redo: true, ..AuditOptions::new(&self.directory) };
         if let Some(bytes) = self.file_bytes_max {
             options.file_bytes_max = bytes;
         }

@@ -89,10 +89,10 @@ impl Assembly {
         let Sources { serve, settings, keyring, kbpk, keys, cards, service_key, auth, tls } =
             sources;
         let card_hasher = CardHasher::new(&service_key).map_err(Failure::system)?;
-        let limits = open_limits(&serve.limits, &*cards)?;
         let services_block = is_remote(&*cards);
         let audit = AuditLog::open(&serve.audit.options(), &service_key, SystemClock)
             .map_err(|e| Failure::system(e).about("[serve.audit]"))?;
+        let limits = open_limits(&serve.limits, &*cards, &audit)?;
 
         let guard = Guard { limits: limits.clone(), card_hasher, replays: serve.replays };
         let services = CardServices::new(settings, cards, keys.clone(), clock)
@@ -114,17 +114,23 @@ impl Assembly {
 }
 
 /// Opens the limits where they are to be: in a directory, or with the connections of the cards.
-fn open_limits(limits: &config::Limits, cards: &dyn Store) -> Result<Limits, Failure> {
+fn open_limits(
+    limits: &config::Limits,
+    cards: &dyn Store,
+    audit: &AuditLog,
+) -> Result<Limits, Failure> {
     let policy = limits.policy.clone();
     match limits.place() {
-        LimitsPlace::Directory(directory) => Limits::open(directory, policy).map_err(|error| {
-            let failure = match &error {
-                // It says nothing of the file, so the directory is named.
-                LimitError::Io(io) => Failure::file(directory, io),
-                _ => Failure::system(error),
-            };
-            failure.about("[serve.limits] directory")
-        }),
+        LimitsPlace::Directory(directory) => {
+            Limits::open_beside(directory, policy, audit).map_err(|error| {
+                let failure = match &error {
+                    // It says nothing of the file, so the directory is named.
+                    LimitError::Io(io) => Failure::file(directory, io),
+                    _ => Failure::system(error),
+                };
+                failure.about("[serve.limits] directory")
+            })
+        }
         LimitsPlace::Postgres => in_database_of(cards, policy),
     }
 }

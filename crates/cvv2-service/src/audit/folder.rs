@@ -57,6 +57,16 @@ impl Folder {
         Ok(names(&self.path).map_err(AuditError::io(&self.path))?.pop())
     }
 
+    /// The file with this number.
+    pub(crate) fn numbered(&self, number: u64) -> io::Result<Option<FileName>> {
+        Ok(names(&self.path)?.into_iter().find(|name| u64::from(name.number) == number))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where a file is.
     pub(crate) fn path_of(&self, name: FileName) -> PathBuf {
         self.path.join(name.to_string())

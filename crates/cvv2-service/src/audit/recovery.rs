@@ -12,6 +12,7 @@ use super::file_name::FileName;
 use super::folder::Folder;
 use super::header::{Header, HeaderError};
 use super::sealed::{Lines, Sealed, Step, TAIL_BYTES_MAX};
+use crate::redo::{Found, Stream};
 
 /// The end of a log.
 #[derive(Debug)]
@@ -49,6 +50,20 @@ pub(crate) fn recover(
     let end = read(&path, &file, name, key, anchor)?;
     settle(&file, &end).map_err(AuditError::io(&path))?;
     Ok(Some(end))
+}
+
+/// Applies to the files what redo logs have of them. What they have for others is returned.
+pub(crate) fn redo(folder: &Folder) -> Result<Found, AuditError> {
+    let failed = || AuditError::io(folder.path());
+    let mut found = Found::read(folder.path()).map_err(failed())?;
+    let mut files = Vec::new();
+    for number in found.numbers(Stream::Audit) {
+        if let Some(name) = folder.numbered(number).map_err(failed())? {
+            files.push((number, folder.open_file(name)?));
+        }
+    }
+    found.apply(Stream::Audit, &files).map_err(failed())?;
+    Ok(found)
 }
 
 fn read(

@@ -2,7 +2,8 @@
 //!
 //! It takes what is in the queue as a group, chains it, writes it, syncs it, and only then tells the
 //! callers. While it waits for the disk the next group gathers, so the more callers there are the
-//! larger the groups get, and nobody waits for company.
+//! larger the groups get, and nobody waits for company. With a redo log, that is what is written
+//! durably, and a file is synced when it ends, or is part of a checkpoint.
 //!
 //! # When the disk fails
 //!
@@ -30,6 +31,7 @@ use super::recovery::End;
 use super::sealed::seal;
 use super::shared::Shared;
 use crate::clock::Clock;
+use crate::redo::{Piece, RedoLog, Stream};
 
 pub(crate) struct Writer {
     shape: Shape,
@@ -54,11 +56,12 @@ pub(crate) struct Shape {
     pub(crate) file_bytes_max: u64,
     pub(crate) daily: bool,
     pub(crate) retry_interval: Duration,
+    pub(crate) redo: Option<RedoLog>,
 }
 
 /// The file that is written.
 pub(crate) struct Current {
-    file: File,
+    file: Arc<File>,
     name: FileName,
     /// Bytes that were acknowledged.
     bytes: u64,
@@ -109,7 +112,7 @@ impl Shape {
         let mut head = header.previous;
         let mut line = Vec::new();
         seal(&mut line, &header.members(now, &self.key), &mut head, &self.key);
-        let file = self.folder.create(name, &line)?;
+        let file = Arc::new(self.folder.create(name, &line)?);
         Ok((Current { file, name, bytes: line.len() as u64, is_named: false }, head))
     }
 }
@@ -204,6 +207,11 @@ impl Writer {
         self.make_ready()?;
         let members = file_end(self.now(), cause);
         self.write([members.as_str()].into_iter())?;
+        if self.shape.redo.is_some() {
+            // Whoever takes a file away that is at its end has all of it.
+            let synced = self.current.file.sync_data();
+            synced.map_err(|error| self.fail(WriteFault::new(self.path(), error)))?;
+        }
         self.shared.set_head(self.head, false);
         Ok(())
     }
@@ -254,8 +262,7 @@ impl Writer {
         for members in members {
             seal(&mut self.text, members, &mut head, &self.shape.key);
         }
-        let file = &mut self.current.file;
-        match file.write_all(&self.text).and_then(|()| file.sync_data()) {
+        match self.write_text() {
             Ok(()) => {
                 self.head = head;
                 self.current.bytes += self.text.len() as u64;
@@ -265,7 +272,25 @@ impl Writer {
         }
     }
 
+    fn write_text(&self) -> io::Result<()> {
+        let Current { file, name, bytes, .. } = &self.current;
+        file.as_ref().write_all(&self.text)?;
+        match &self.shape.redo {
+            None => file.sync_data(),
+            Some(redo) => redo.commit(&[Piece {
+                stream: Stream::Audit,
+                number: name.number.into(),
+                offset: *bytes,
+                bytes: &self.text,
+                file,
+            }]),
+        }
+    }
+
     fn fail(&mut self, fault: WriteFault) -> Arc<WriteFault> {
+        if let Some(redo) = &self.shape.redo {
+            redo.doubt();
+        }
         let fault = Arc::new(fault);
         let retry_at = Instant::now() + self.shape.retry_interval;
         self.failure = Some(Failure { fault: fault.clone(), retry_at });
@@ -331,9 +356,10 @@ mod tests {
             file_bytes_max: 1 << 20,
             daily: true,
             retry_interval,
+            redo: None,
         };
         let (mut current, head) = shape.begin(None).unwrap();
-        current.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        current.file = Arc::new(OpenOptions::new().write(true).open("/dev/full").unwrap());
         let shared = Arc::new(Shared::new(Queue::new(1000), u64::MAX, head));
         (Writer::new(shape, shared.clone(), current, 8), shared)
     }

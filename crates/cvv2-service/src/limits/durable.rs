@@ -1,6 +1,7 @@
 //! Waiting for the disk.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -73,10 +74,17 @@ impl Drop for Durable {
 }
 
 /// How far the journal is on the disk, and who waits for it.
-#[derive(Debug, Default)]
 pub(super) struct Progress {
     now: Mutex<Now>,
     changed: Condvar,
+    /// Tells whoever makes progress that somebody waits.
+    ask: Box<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress").field("now", &self.now).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +106,11 @@ impl Now {
 }
 
 impl Progress {
+    /// `ask` is called when somebody begins to wait.
+    pub(super) fn new(ask: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { now: Mutex::default(), changed: Condvar::new(), ask: Box::new(ask) }
+    }
+
     /// Everything up to here is on the disk, whatever failed before.
     pub(super) fn reach(&self, up_to: u64) {
         let mut now = self.lock();
@@ -119,9 +132,17 @@ impl Progress {
 
     fn wait(&self, up_to: u64) -> Result<(), LimitError> {
         let mut now = self.lock();
+        let mut has_asked = false;
         loop {
             if let Some(outcome) = now.of(up_to) {
                 return outcome;
+            }
+            if !has_asked {
+                has_asked = true;
+                drop(now);
+                (self.ask)();
+                now = self.lock();
+                continue;
             }
             now = self.changed.wait(now).unwrap_or_else(PoisonError::into_inner);
         }
@@ -144,7 +165,11 @@ impl Progress {
             now.next_place += 1;
             now.next_place
         });
-        now.sleepers.insert(place, (up_to, waker.clone()));
+        let is_first = now.sleepers.insert(place, (up_to, waker.clone())).is_none();
+        drop(now);
+        if is_first {
+            (self.ask)();
+        }
         Poll::Pending
     }
 
@@ -185,7 +210,7 @@ mod tests {
 
     #[test]
     fn tickets_are_woken_when_their_charges_are_there_and_not_before() {
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(Progress::new(|| ()));
         let mut tickets = [1, 2, 3].map(|up_to| Durable::when(&progress, up_to));
         let counts = [(); 3].map(|()| Arc::new(Count::default()));
         let mut poll = |at: usize| {
@@ -214,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_ticket_that_is_dropped_leaves_nothing_behind() {
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(Progress::new(|| ()));
         let mut ticket = Durable::when(&progress, 1);
         assert!(Pin::new(&mut ticket).poll(&mut Context::from_waker(Waker::noop())).is_pending());
         assert_eq!(progress.lock().sleepers.len(), 1);

@@ -6,15 +6,15 @@ mod journal_file;
 mod messages;
 mod record;
 mod state;
+mod writer;
 
-use std::io;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use self::journal::Journal;
 use self::state::State;
+use self::writer::Writer;
 use super::card_log::EventKind;
 use super::durable::{Durable, Progress};
 use super::error::LimitError;
@@ -26,6 +26,7 @@ use super::report::{CallerLimits, CardLimits, LimitCounters, ListFilter};
 use super::store::{LimitStore, Reservation};
 use crate::card_key::CardKey;
 use crate::message_key::MessageKey;
+use crate::redo::RedoLog;
 
 /// Records that wait for the disk, in bytes: beyond, charges are refused.
 const WAITING_BYTES_MAX: usize = 16 << 20;
@@ -33,14 +34,14 @@ const WAITING_BYTES_MAX: usize = 16 << 20;
 /// Records that are written even if nobody asks for them to be durable, in bytes.
 const WAITING_BYTES_UNASKED: usize = 64 << 10;
 
-/// How long to wait before a failed journal is written anew.
-const REPAIR_AFTER: Duration = Duration::from_secs(1);
-
 /// Charges change the state under one lock, and leave their records for one thread that writes
 /// them. While the disk works on some, more of them gather: they share the next `fdatasync`.
+///
+/// Beside an audit log with a redo log, what waits goes with whatever is written there, and the
+/// thread is for those who wait for a charge that has no record.
 pub(super) struct EmbeddedStore {
     shared: Arc<Shared>,
-    writer: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -60,14 +61,22 @@ struct Core {
     failure: Option<LimitError>,
     failures: u64,
     journal_bytes: u64,
-    writer_sleeps: bool,
+    /// Whether the journal is being written anew: the writer has more to do.
+    is_rewriting: bool,
+    /// Whether the writer's thread has been told that somebody waits.
+    is_asked: bool,
     is_closing: bool,
 }
 
 impl EmbeddedStore {
-    pub(super) fn open(directory: &Path, policy: LimitPolicy) -> Result<Self, LimitError> {
+    /// Opens it; `redo` is what it shares with an audit log.
+    pub(super) fn open(
+        directory: &Path,
+        policy: LimitPolicy,
+        redo: Option<RedoLog>,
+    ) -> Result<Self, LimitError> {
         policy.check()?;
-        let (journal, state) = Journal::open(directory, policy)?;
+        let (journal, state) = Journal::open(directory, policy, redo.as_ref())?;
         let core = Core {
             state,
             waiting: Vec::new(),
@@ -75,15 +84,31 @@ impl EmbeddedStore {
             failure: None,
             failures: 0,
             journal_bytes: journal.len(),
-            writer_sleeps: false,
+            is_rewriting: false,
+            is_asked: false,
             is_closing: false,
         };
-        let (core, progress) = (Mutex::new(core), Arc::new(Progress::default()));
-        let shared = Arc::new(Shared { core, work: Condvar::new(), progress });
-        let writer = Writer { shared: Arc::clone(&shared), journal, next_piece: None };
-        let writer =
-            thread::Builder::new().name("cvv2-limits".to_owned()).spawn(move || writer.run())?;
-        Ok(Self { shared, writer: Some(writer) })
+        let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
+            let shared = Weak::clone(shared);
+            let ask = move || {
+                if let Some(shared) = shared.upgrade() {
+                    shared.ask(&mut shared.lock());
+                }
+            };
+            let progress = Arc::new(Progress::new(ask));
+            Shared { core: Mutex::new(core), work: Condvar::new(), progress }
+        });
+        let writer = Writer::new(Arc::clone(&shared), journal);
+        let thread = thread::Builder::new().name("cvv2-limits".to_owned());
+        let thread = match redo {
+            None => thread.spawn(move || writer.run())?,
+            Some(redo) => {
+                redo.join(Box::new(writer));
+                let shared = Arc::clone(&shared);
+                thread.spawn(move || writer::run_beside(&shared, &redo))?
+            }
+        };
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Changes the state, unless no change can be made durable.
@@ -104,10 +129,8 @@ impl EmbeddedStore {
         if core.waiting.len() > before {
             core.changes += 1;
         }
-        let is_urgent = core.waiting.len() > WAITING_BYTES_UNASKED || core.state.wants_room();
-        if core.writer_sleeps && is_urgent {
-            core.writer_sleeps = false;
-            self.shared.work.notify_one();
+        if core.waiting.len() > WAITING_BYTES_UNASKED || core.state.wants_room() {
+            self.shared.ask(core);
         }
         outcome
     }
@@ -148,12 +171,7 @@ impl LimitStore for EmbeddedStore {
     }
 
     fn durable(&self) -> Durable {
-        let mut core = self.shared.lock();
-        if core.writer_sleeps && !core.waiting.is_empty() {
-            core.writer_sleeps = false;
-            self.shared.work.notify_one();
-        }
-        Durable::when(&self.shared.progress, core.changes)
+        Durable::when(&self.shared.progress, self.shared.lock().changes)
     }
 
     fn list_cards(&self, filter: &ListFilter, now: Moment) -> Result<Vec<CardLimits>, LimitError> {
@@ -210,9 +228,9 @@ impl Drop for EmbeddedStore {
     fn drop(&mut self) {
         self.shared.lock().is_closing = true;
         self.shared.work.notify_one();
-        if let Some(writer) = self.writer.take() {
+        if let Some(thread) = self.thread.take() {
             // If it has panicked its tickets were never done, and nothing was acknowledged.
-            let _ = writer.join();
+            let _ = thread.join();
         }
     }
 }
@@ -221,121 +239,12 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// The thread that writes the journal.
-struct Writer {
-    shared: Arc<Shared>,
-    journal: Journal,
-    /// Where the journal is being written anew, which piece is next.
-    next_piece: Option<usize>,
-}
-
-impl Writer {
-    fn run(mut self) {
-        let mut batch = Vec::new();
-        while let Some((changes, wants_room)) = self.take(&mut batch) {
-            match self.write(&batch, wants_room) {
-                Ok(()) => self.shared.progress.reach(changes),
-                Err(error) => {
-                    if !self.repair(error.into()) {
-                        break;
-                    }
-                }
-            }
-            batch.clear();
+    /// Tells the writer's thread that somebody waits.
+    fn ask(&self, core: &mut Core) {
+        if !core.is_asked {
+            core.is_asked = true;
+            self.work.notify_one();
         }
-    }
-
-    /// Takes what waits, and a piece where the journal is being written anew. Sleeps while there is
-    /// nothing to do; returns nothing when the store is closed.
-    ///
-    /// With it come how many changes there are up to here, and whether forgetting is wanted.
-    fn take(&mut self, batch: &mut Vec<u8>) -> Option<(u64, bool)> {
-        let mut core = self.shared.lock();
-        core.journal_bytes = self.journal.len();
-        let has_work = |core: &Core| {
-            !core.waiting.is_empty() || core.state.wants_room() || self.next_piece.is_some()
-        };
-        while !core.is_closing && !has_work(&core) {
-            core.writer_sleeps = true;
-            core = self.shared.work.wait(core).unwrap_or_else(PoisonError::into_inner);
-            core.writer_sleeps = false;
-        }
-        if core.is_closing && core.waiting.is_empty() {
-            return None;
-        }
-        let core = &mut *core;
-        if let Some(piece) = &mut self.next_piece {
-            core.state.write_piece(*piece, &mut core.waiting);
-            *piece += 1;
-        }
-        std::mem::swap(&mut core.waiting, batch);
-        Some((core.changes, core.state.take_wants_room()))
-    }
-
-    fn write(&mut self, batch: &[u8], wants_room: bool) -> io::Result<()> {
-        if !batch.is_empty() {
-            self.journal.append(batch)?;
-        }
-        match self.next_piece {
-            Some(State::PIECES) => {
-                self.journal.end_next();
-                self.next_piece = None;
-            }
-            None if wants_room || self.journal.has_grown() => {
-                self.journal.begin_next()?;
-                self.next_piece = Some(0);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Lets nothing change until the journal was written anew. Whether it was, or the store was
-    /// closed before.
-    ///
-    /// What waited is in the state, and so in the new file: it may be durable although its tickets
-    /// failed, which is the safe side.
-    fn repair(&mut self, error: LimitError) -> bool {
-        self.next_piece = None;
-        let shared = Arc::clone(&self.shared);
-        let mut core = shared.lock();
-        core.waiting.clear();
-        core.failures += 1;
-        core.failure = Some(error.clone());
-        shared.progress.fail(error);
-        loop {
-            let goes_on = |core: &mut Core| !core.is_closing;
-            let waited = shared.work.wait_timeout_while(core, REPAIR_AFTER, goes_on);
-            core = waited.unwrap_or_else(PoisonError::into_inner).0;
-            if core.is_closing {
-                return false;
-            }
-            drop(core);
-            let repaired =
-                self.journal.repair(|piece, out| shared.lock().state.write_piece(piece, out));
-            core = shared.lock();
-            match repaired {
-                Ok(()) => {
-                    core.failure = None;
-                    shared.progress.reach(core.changes);
-                    return true;
-                }
-                Err(error) => {
-                    core.failures += 1;
-                    core.failure = Some(error.into());
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Writer {
-    /// However it ends, nobody waits for it.
-    fn drop(&mut self) {
-        let ended = LimitError::from(io::Error::other("the writer has ended"));
-        self.shared.lock().failure = Some(ended.clone());
-        self.shared.progress.fail(ended);
     }
 }

@@ -27,7 +27,10 @@ fn killed_under_load() {
         random ^= random >> 7;
         random ^= random << 17;
         let old = log_files(&home.directory()).map_or(0, |files| files.len());
-        let mut process = command(None, home.path(), &format!("load kill-{kill}")).spawn().unwrap();
+        // With a redo log and without, each after the other.
+        let name = if kill % 4 < 2 { "kill" } else { "redo-kill" };
+        let task = format!("load {name}-{kill}");
+        let mut process = command(None, home.path(), &task).spawn().unwrap();
         let mut says = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         while !line.starts_with("begins: ") {

@@ -7,6 +7,7 @@ mod faults;
 mod full_disk;
 mod home;
 mod opening;
+mod power;
 mod rotation;
 mod tampering;
 mod task;

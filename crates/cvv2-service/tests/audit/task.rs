@@ -56,9 +56,14 @@ fn of_another_process() {
     }
 }
 
+/// With a redo log if the name begins so.
+fn options_of(home: &Path, name: &str) -> AuditOptions {
+    AuditOptions { redo: name.starts_with("redo"), ..options(home) }
+}
+
 /// Writes from many threads until it is killed.
 fn load(home: &Path, name: &str) {
-    let options = AuditOptions { file_bytes_max: 64 << 10, ..options(home) };
+    let options = AuditOptions { file_bytes_max: 64 << 10, ..options_of(home, name) };
     let log = AuditLog::open(&options, &key(), || NOW).unwrap();
     say("begins", name);
     thread::scope(|scope| {
@@ -77,7 +82,7 @@ fn load(home: &Path, name: &str) {
 
 /// Writes a few records, one after the other, over the end of a file.
 fn few(home: &Path, name: &str) {
-    let log = match AuditLog::open(&options(home), &key(), || NOW) {
+    let log = match AuditLog::open(&options_of(home, name), &key(), || NOW) {
         Ok(log) => log,
         Err(error) => return say("not opened", &error.to_string()),
     };

@@ -1,6 +1,7 @@
 //! Limits as their users see them: exact, durable, for many threads, and readable.
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test")]
 
+mod beside;
 mod crashes;
 mod guessing;
 mod messages;

@@ -1,9 +1,12 @@
 //! Every store of limits, for tests that run on each.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 
+use cvv2::secret::{Protection, Secret};
+use cvv2_service::audit::{AuditLog, AuditOptions, Event, EventRecord};
 use cvv2_service::limits::{Denied, Limit, LimitPolicy, Limits};
-use cvv2_service::{CardKey, MessageKey};
+use cvv2_service::{CardKey, MessageKey, ServiceKey, SystemClock};
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
@@ -36,9 +39,54 @@ impl Home for Embedded {
     }
 }
 
+/// Limits in a directory, beside an audit log with a redo log.
+pub(crate) struct Beside {
+    limits: Embedded,
+    audit: Mutex<Option<AuditLog>>,
+}
+
+impl Beside {
+    pub(crate) fn new() -> Self {
+        Self { limits: Embedded::new(), audit: Mutex::default() }
+    }
+
+    pub(crate) fn limits_directory(&self) -> PathBuf {
+        self.limits.directory()
+    }
+
+    pub(crate) fn audit_directory(&self) -> PathBuf {
+        self.limits.0.path().join("audit")
+    }
+
+    /// Hands a record to the audit log, and waits for it.
+    pub(crate) fn record(&self) {
+        let record = EventRecord::new(at(0), Event::Readiness).into();
+        let audit = self.audit.lock().unwrap();
+        audit.as_ref().unwrap().append(&record).wait().unwrap();
+    }
+
+    /// Closes the audit log, as if its process ended.
+    pub(crate) fn close(&self) {
+        self.audit.lock().unwrap().take();
+    }
+}
+
+impl Home for Beside {
+    fn open(&self, policy: LimitPolicy) -> Limits {
+        self.close();
+        let options = AuditOptions { redo: true, ..AuditOptions::new(self.audit_directory()) };
+        let key = ServiceKey::new(Secret::new([7; 32], Protection::Wiped).unwrap());
+        let audit = AuditLog::open(&options, &key, SystemClock).unwrap();
+        let limits = Limits::open_beside(self.limits_directory(), policy, &audit).unwrap();
+        *self.audit.lock().unwrap() = Some(audit);
+        limits
+    }
+}
+
 /// Runs `test` on a new home of each kind.
 pub(crate) fn on_every_store(test: impl Fn(&dyn Home)) {
     test(&Embedded::new());
+    test(&Beside::new());
     #[cfg(all(feature = "postgres", has_postgres))]
     test(&crate::tables::Tables::new());
 }

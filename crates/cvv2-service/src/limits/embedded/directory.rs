@@ -78,6 +78,14 @@ impl Directory {
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
     }
 
+    /// Opens a journal for writing, if it is there.
+    pub(super) fn open_journal(&self, number: u64) -> io::Result<Option<File>> {
+        match OpenOptions::new().write(true).open(self.journal(number)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
     /// Takes journals away that nobody needs any more. What cannot be taken away is harmless.
     pub(super) fn remove_before(&self, number: u64) {
         for before in self.journals().unwrap_or_default() {

@@ -14,6 +14,7 @@ use super::journal_file::{Found, JournalFile};
 use super::state::State;
 use crate::limits::error::LimitError;
 use crate::limits::policy::LimitPolicy;
+use crate::redo::{Found as FoundRedo, Piece, RedoLog, Stream};
 
 pub(super) struct Journal {
     directory: Directory,
@@ -24,9 +25,16 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Reads what is in a directory, and writes it anew.
-    pub(super) fn open(path: &Path, policy: LimitPolicy) -> Result<(Self, State), LimitError> {
+    /// Reads what is in a directory, and in what redo logs have of it, and writes it anew.
+    pub(super) fn open(
+        path: &Path,
+        policy: LimitPolicy,
+        redo: Option<&RedoLog>,
+    ) -> Result<(Self, State), LimitError> {
         let directory = Directory::open(path)?;
+        if let Some(redo) = redo {
+            apply(&mut redo.found(), &directory)?;
+        }
         let bytes_min = policy.journal_bytes_min.into();
         let (mut state, number, len) = load(&directory, policy)?;
         let write_piece = |piece, out: &mut Vec<u8>| state.write_piece(piece, out);
@@ -45,6 +53,22 @@ impl Journal {
     /// [written anew](Self::repair).
     pub(super) fn append(&mut self, batch: &[u8]) -> io::Result<()> {
         self.file.append(batch)
+    }
+
+    /// Appends a batch, and leaves it to a redo log to make [its piece](Self::piece) durable. Then it
+    /// has to be [ended](Self::end_batch); else the journal has to be written anew.
+    pub(super) fn write(&mut self, batch: &[u8]) -> io::Result<()> {
+        self.file.write(batch)
+    }
+
+    /// The batch that was written.
+    pub(super) fn piece(&self) -> Piece<'_> {
+        self.file.piece()
+    }
+
+    /// The batch that was written is durable.
+    pub(super) fn end_batch(&mut self) {
+        self.file.end_batch();
     }
 
     /// Whether it is time to write it anew.
@@ -74,6 +98,15 @@ impl Journal {
         self.end_next();
         Ok(())
     }
+}
+
+/// Writes to the journals what redo logs have of them. Of those that are gone it is known elsewhere.
+fn apply(found: &mut FoundRedo, directory: &Directory) -> io::Result<()> {
+    let mut files = Vec::new();
+    for number in found.numbers(Stream::Limits) {
+        files.extend(directory.open_journal(number)?.map(|file| (number, file)));
+    }
+    found.apply(Stream::Limits, &files)
 }
 
 /// Bytes of pieces that are written at once where nobody waits.

@@ -1,17 +1,19 @@
 //! One file of the journal: a header, and batches of records.
 //!
-//! A batch is what one write and one `fdatasync` made durable together, under one checksum. The
-//! next one is written after that, so at most the last batch of a file can be torn; one with
+//! A batch is what was made durable together, by an `fdatasync` or by a redo log, under one checksum.
+//! The next one is written after that, so at most the last batch of a file can be torn; one with
 //! another behind it was acknowledged, and if it is not as it was written, that is damage.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::directory::Directory;
 use crate::limits::error::LimitError;
+use crate::redo::{Piece, Stream};
 
 const MAGIC: &[u8; 8] = b"cvv2lims";
 const FORMAT: u32 = 1;
@@ -24,7 +26,7 @@ const SUM_LEN: usize = 8;
 
 /// A file that batches are appended to.
 pub(super) struct JournalFile {
-    file: File,
+    file: Arc<File>,
     number: u64,
     len: u64,
     batches: u64,
@@ -39,14 +41,14 @@ impl JournalFile {
         number: u64,
         previous_len: u64,
     ) -> io::Result<Self> {
-        let mut file = directory.create(number)?;
+        let file = Arc::new(directory.create(number)?);
         let mut header = Vec::with_capacity(HEADER_LEN);
         header.extend_from_slice(MAGIC);
         header.extend_from_slice(&FORMAT.to_le_bytes());
         header.extend_from_slice(&number.to_le_bytes());
         header.extend_from_slice(&previous_len.to_le_bytes());
         header.extend_from_slice(&sum(&[&header]));
-        file.write_all(&header)?;
+        file.as_ref().write_all(&header)?;
         file.sync_all()?;
         directory.sync()?;
         Ok(Self { file, number, len: HEADER_LEN as u64, batches: 0, framed: Vec::new() })
@@ -64,6 +66,15 @@ impl JournalFile {
     /// Appends a batch, and returns when it is on the disk. After an error nobody knows what is
     /// behind [`len`](Self::len), and nothing may be appended any more.
     pub(super) fn append(&mut self, batch: &[u8]) -> io::Result<()> {
+        self.write(batch)?;
+        self.file.sync_data()?;
+        self.end_batch();
+        Ok(())
+    }
+
+    /// Appends a batch, which is on the disk when somebody has brought [its piece](Self::piece) there.
+    /// Then it has to be [ended](Self::end_batch); else it is as after an error.
+    pub(super) fn write(&mut self, batch: &[u8]) -> io::Result<()> {
         let len = u32::try_from(batch.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
         let len = len.to_le_bytes();
         let ordinal = self.batches.to_le_bytes();
@@ -72,11 +83,19 @@ impl JournalFile {
         self.framed.extend_from_slice(&ordinal);
         self.framed.extend_from_slice(&batch_sum(self.number, len, ordinal, batch));
         self.framed.extend_from_slice(batch);
-        self.file.write_all(&self.framed)?;
-        self.file.sync_data()?;
+        self.file.as_ref().write_all(&self.framed)
+    }
+
+    /// The batch that was written, for a redo log.
+    pub(super) fn piece(&self) -> Piece<'_> {
+        let Self { number, len: offset, file, framed: bytes, .. } = self;
+        Piece { stream: Stream::Limits, number: *number, offset: *offset, bytes, file }
+    }
+
+    /// The batch that was written is on the disk.
+    pub(super) fn end_batch(&mut self) {
         self.len += self.framed.len() as u64;
         self.batches += 1;
-        Ok(())
     }
 }
 

@@ -1,0 +1,302 @@
+//! A redo log: one write for everything that has to be on disk before an answer leaves.
+//!
+//! A request leaves something in two files, the audit log's and the journal of limits. To sync both
+//! for each group of requests costs two commits of the file system's own journal, as both files grow.
+//! A redo log is a file that does not grow: what was appended to the others is written to it as well,
+//! over zeros, in one write that is durable when it returns. The others are synced by a thread that
+//! nobody waits for; after a crash, what is missing in them is taken from the redo log.
+//!
+//! # How
+//!
+//! The file has two [halves](file::HALF_BYTES). A half that is full is *checkpointed*: what it is about
+//! is synced, and it is free again. Meanwhile the other one is written. An entry is physical, "these
+//! bytes stand at this offset of that file": to apply it twice is to apply it once, so it does not
+//! matter whether a crash came before or after a checkpoint.
+//!
+//! Every process begins a redo log of its own, and takes away those that it has found when they have
+//! been applied.
+//!
+//! # When a disk fails
+//!
+//! A commit that fails is at the same place again the next time, so no entry is ever missing before
+//! another. Where a checkpoint fails, the bytes of the half are written to their files again and again
+//! until they can be synced: a system that failed to write a page shows it as if it had. When the other
+//! half is full, too, commits fail.
+
+mod checkpoint;
+mod entry;
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use self::checkpoint::Checkpointer;
+use self::entry::{Entry, FoundPiece};
+use self::file::{HALF_BYTES, Half, RedoFile};
+
+/// Whose files a piece is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// The audit log's.
+    Audit = 0,
+    /// The journal's of limits.
+    Limits = 1,
+}
+
+/// Bytes that were appended to a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece<'a> {
+    pub(crate) stream: Stream,
+    /// The file's number in its stream.
+    pub(crate) number: u64,
+    /// Where they stand in it.
+    pub(crate) offset: u64,
+    pub(crate) bytes: &'a [u8],
+    /// The file itself, in no mode in which writes only append.
+    pub(crate) file: &'a Arc<File>,
+}
+
+/// Who has something to be made durable whenever others have.
+pub(crate) trait Companion: Send {
+    /// Appends what waits to its file. An error is its own affair.
+    fn prepare(&mut self) -> Option<Piece<'_>>;
+
+    /// Is told whether the last piece is durable now.
+    fn finish(&mut self, outcome: io::Result<()>);
+}
+
+/// A redo log that is written. A clone is the same one.
+///
+/// When the last one is dropped, and everything was synced, there is none.
+#[derive(Clone)]
+pub(crate) struct RedoLog(Arc<Shared>);
+
+struct Shared {
+    writing: Mutex<Writing>,
+    found: Mutex<Found>,
+}
+
+/// What commits need, one after the other.
+struct Writing {
+    file: RedoFile,
+    checkpointer: Checkpointer,
+    entry: Entry,
+    /// The number of the next entry.
+    sequence: u64,
+    half: Half,
+    /// Bytes of the half that are written.
+    len: usize,
+    /// What they are about.
+    dirty: Dirty,
+    companion: Option<Box<dyn Companion>>,
+}
+
+/// Files that may have bytes which are nowhere else durable than in the redo log.
+#[derive(Default)]
+struct Dirty {
+    files: Vec<DirtyFile>,
+    /// Whether a sync has failed. Then the system may show bytes that it has given up writing, and the
+    /// next sync says nothing of them.
+    is_doubtful: bool,
+}
+
+struct DirtyFile {
+    stream: Stream,
+    number: u64,
+    file: Arc<File>,
+}
+
+impl RedoLog {
+    /// Begins one in the directory where others were found. Nobody else has one there.
+    pub(crate) fn create(found: Found) -> io::Result<Self> {
+        let file = RedoFile::create(&found.directory, found.last_number + 1)?;
+        let checkpointer = Checkpointer::spawn(file.reader()?)?;
+        let writing = Writing {
+            file,
+            checkpointer,
+            entry: Entry::default(),
+            sequence: 1,
+            half: Half::First,
+            len: 0,
+            dirty: Dirty::default(),
+            companion: None,
+        };
+        Ok(Self(Arc::new(Shared { writing: Mutex::new(writing), found: Mutex::new(found) })))
+    }
+
+    /// What was found, for those who have not applied their part.
+    pub(crate) fn found(&self) -> MutexGuard<'_, Found> {
+        lock(&self.0.found)
+    }
+
+    /// Has these pieces on disk, and what waits at the companion. They are in their files already.
+    pub(crate) fn commit(&self, pieces: &[Piece<'_>]) -> io::Result<()> {
+        lock(&self.0.writing).commit(pieces)
+    }
+
+    /// Calls somebody with every commit from now on.
+    pub(crate) fn join(&self, companion: Box<dyn Companion>) {
+        lock(&self.0.writing).companion = Some(companion);
+    }
+
+    /// Calls nobody any more.
+    pub(crate) fn leave(&self) {
+        lock(&self.0.writing).companion = None;
+    }
+
+    /// Is told that a sync of a file has failed which the redo log is about.
+    pub(crate) fn doubt(&self) {
+        lock(&self.0.writing).dirty.is_doubtful = true;
+    }
+}
+
+impl Writing {
+    fn commit(&mut self, pieces: &[Piece<'_>]) -> io::Result<()> {
+        self.entry.begin(self.sequence);
+        let mut dirty = Dirty::default();
+        for piece in pieces {
+            self.entry.push(piece);
+            dirty.add(piece);
+        }
+        let mut companion = self.companion.take();
+        let mut is_accompanied = false;
+        if let Some(piece) = companion.as_mut().and_then(|companion| companion.prepare()) {
+            self.entry.push(&piece);
+            dirty.add(&piece);
+            is_accompanied = true;
+        }
+        let outcome = if dirty.files.is_empty() { Ok(()) } else { self.write(dirty) };
+        if is_accompanied && let Some(companion) = &mut companion {
+            let same = outcome.as_ref().copied().map_err(same_error);
+            companion.finish(same);
+        }
+        self.companion = companion;
+        outcome
+    }
+
+    /// Has the entry on disk.
+    fn write(&mut self, dirty: Dirty) -> io::Result<()> {
+        let bytes = self.entry.seal();
+        if bytes.len() > HALF_BYTES {
+            // Seldom, and so long that to sync the files is hardly more.
+            return dirty.sync().inspect_err(|_| self.dirty.is_doubtful = true);
+        }
+        if self.len + bytes.len() > HALF_BYTES {
+            self.checkpointer.hand_over(self.half, &mut self.dirty)?;
+            self.half = self.half.other();
+            self.len = 0;
+        }
+        self.file.write(self.half, self.len, bytes)?;
+        self.len += bytes.len();
+        self.sequence += 1;
+        self.dirty.append(dirty);
+        Ok(())
+    }
+}
+
+impl Drop for Writing {
+    /// Syncs everything, and then there is nothing to be redone.
+    fn drop(&mut self) {
+        self.companion = None;
+        let is_synced = self.dirty.sync().is_ok() && !self.dirty.is_doubtful;
+        if self.checkpointer.stop() && is_synced {
+            // What cannot be taken away is applied again, which changes nothing.
+            let _ = fs::remove_file(self.file.path());
+        }
+    }
+}
+
+impl Dirty {
+    fn add(&mut self, piece: &Piece<'_>) {
+        let (stream, number, file) = (piece.stream, piece.number, Arc::clone(piece.file));
+        self.add_file(DirtyFile { stream, number, file });
+    }
+
+    fn add_file(&mut self, new: DirtyFile) {
+        if !self.files.iter().any(|known| Arc::ptr_eq(&known.file, &new.file)) {
+            self.files.push(new);
+        }
+    }
+
+    fn append(&mut self, other: Self) {
+        other.files.into_iter().for_each(|file| self.add_file(file));
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.files.iter().try_for_each(|dirty| dirty.file.sync_data())
+    }
+}
+
+/// The redo logs that other processes have left in a directory.
+pub(crate) struct Found {
+    directory: PathBuf,
+    logs: Vec<FoundLog>,
+    last_number: u64,
+}
+
+struct FoundLog {
+    path: PathBuf,
+    pieces: Vec<FoundPiece>,
+}
+
+impl Found {
+    pub(crate) fn read(directory: &Path) -> io::Result<Self> {
+        let directory = directory.to_owned();
+        let mut found = Self { directory, logs: Vec::new(), last_number: 0 };
+        for (number, path) in file::find(&found.directory)? {
+            found.logs.push(FoundLog { pieces: file::read(&path)?, path });
+            found.last_number = number;
+        }
+        found.remove_empty();
+        Ok(found)
+    }
+
+    /// The numbers of the files of a stream that they are about.
+    pub(crate) fn numbers(&self, stream: Stream) -> BTreeSet<u64> {
+        self.pieces(stream).map(|piece| piece.number).collect()
+    }
+
+    /// Writes to these files, each with its number, what is known of them, and has them on disk. Of
+    /// others of the stream nobody wants to know any more.
+    pub(crate) fn apply(&mut self, stream: Stream, files: &[(u64, File)]) -> io::Result<()> {
+        for piece in self.pieces(stream) {
+            if let Some((_, file)) = files.iter().find(|(number, _)| *number == piece.number) {
+                piece.apply(file)?;
+            }
+        }
+        files.iter().try_for_each(|(_, file)| file.sync_all())?;
+        for log in &mut self.logs {
+            log.pieces.retain(|piece| piece.stream != stream);
+        }
+        self.remove_empty();
+        Ok(())
+    }
+
+    fn pieces(&self, stream: Stream) -> impl Iterator<Item = &FoundPiece> {
+        let pieces = self.logs.iter().flat_map(|log| &log.pieces);
+        pieces.filter(move |piece| piece.stream == stream)
+    }
+
+    /// Takes away what there is nothing left to do about.
+    fn remove_empty(&mut self) {
+        for log in self.logs.extract_if(.., |log| log.pieces.is_empty()) {
+            // What cannot be taken away is applied again, which changes nothing.
+            let _ = fs::remove_file(log.path);
+        }
+    }
+}
+
+/// An error for somebody else, too.
+fn same_error(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic under the lock is one of a companion, and what it left is not written.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
