@@ -169,7 +169,7 @@ impl CardServices {
     fn look_for_replay(
         &self,
         caller: &Caller,
-        seen: &Seen,
+        seen: &Seen<'_>,
         now: OffsetDateTime,
     ) -> Result<bool, Cause> {
         self.guard.as_ref().map_or(Ok(false), |guard| guard.look_for_replay(caller, seen, now))
@@ -178,7 +178,7 @@ impl CardServices {
     fn serve(
         &self,
         (function, caller, bank): (Function, &Caller, &BankId),
-        request: &Request,
+        request: &Request<'_>,
         now: OffsetDateTime,
         outcome: &mut Outcome,
     ) -> Result<Finding, Cause> {
@@ -228,7 +228,7 @@ impl CardServices {
     fn generate(
         &self,
         card: &CardRecord,
-        request: &Request,
+        request: &Request<'_>,
         now: OffsetDateTime,
         outcome: &mut Outcome,
     ) -> Result<Finding, Cause> {
@@ -242,7 +242,7 @@ impl CardServices {
     fn verify(
         &self,
         card: &CardRecord,
-        request: &Request,
+        request: &Request<'_>,
         typed: &Cvv,
         charge: Charge,
         now: OffsetDateTime,
@@ -268,9 +268,9 @@ impl CardServices {
     fn grant(
         &self,
         now: OffsetDateTime,
-        seen: &Seen,
+        seen: &Seen<'_>,
         outcome: Outcome,
-        request: &Request,
+        request: &Request<'_>,
         finding: &Finding,
     ) -> Answer {
         let identifier = request.card.echo();
@@ -283,7 +283,13 @@ impl CardServices {
         self.write(now, seen, ErrorCode::Success.meaning(), Some(body), outcome)
     }
 
-    fn deny(&self, now: OffsetDateTime, seen: &Seen, mut outcome: Outcome, cause: Cause) -> Answer {
+    fn deny(
+        &self,
+        now: OffsetDateTime,
+        seen: &Seen<'_>,
+        mut outcome: Outcome,
+        cause: Cause,
+    ) -> Answer {
         let description = cause.description();
         outcome.code = cause.code();
         outcome.http_status = cause.http_status();
@@ -294,7 +300,7 @@ impl CardServices {
     fn write(
         &self,
         now: OffsetDateTime,
-        seen: &Seen,
+        seen: &Seen<'_>,
         description: &str,
         body: Option<ResponseBody<'_>>,
         outcome: Outcome,
@@ -321,7 +327,7 @@ impl fmt::Debug for CardServices {
 fn entitled_bank<'a>(
     function: Function,
     caller: &'a Caller,
-    request: &Request,
+    request: &Request<'_>,
 ) -> Result<&'a BankId, Cause> {
     if !caller.may(scope(function)) {
         return Err(Cause::NotEntitled);

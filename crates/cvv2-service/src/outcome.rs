@@ -43,7 +43,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// What is known before the card is looked for: a success so far.
-    pub(crate) fn new(function: Function, seen: &Seen, request: Option<&Request>) -> Self {
+    pub(crate) fn new(function: Function, seen: &Seen<'_>, request: Option<&Request<'_>>) -> Self {
         let echo = seen.echo.as_ref();
         let bank_id = echo.and_then(|echo| echo.bank_id.as_ref());
         Self {
@@ -85,7 +85,7 @@ fn masked(card: &CardRef) -> String {
 ///
 /// Digits side by side are one group. Every sequence of whole groups is tried, and what any of them
 /// hides is hidden: a date before a card number, or groups that pass by chance, uncover nothing.
-fn without_pan(text: &Text) -> String {
+fn without_pan(text: &Text<'_>) -> String {
     let text = text.expose();
     let bytes = text.as_bytes();
     let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
@@ -181,7 +181,7 @@ mod tests {
             ("99984100148297467162", "99984100148297467162"),
             ("41111111111111111115", "41111111111111111115"),
         ] {
-            assert_eq!(without_pan(&text.to_owned().into()), shown);
+            assert_eq!(without_pan(&text.into()), shown);
         }
     }
 

@@ -16,7 +16,7 @@ use crate::settings::Settings;
 /// What an answer says. Its header comes from the request, its body from the card.
 pub(crate) struct Response<'a> {
     pub(crate) function: Function,
-    pub(crate) echo: Option<&'a Echo>,
+    pub(crate) echo: Option<&'a Echo<'a>>,
     pub(crate) code: ErrorCode,
     pub(crate) description: &'a str,
     /// Our clock, in the form of the contract.
@@ -31,7 +31,7 @@ pub(crate) struct ResponseBody<'a> {
     pub(crate) identifier: &'a str,
     pub(crate) identifier_type: CardRefKind,
     pub(crate) finding: &'a Finding,
-    pub(crate) expiry_date: &'a Text,
+    pub(crate) expiry_date: &'a Text<'a>,
 }
 
 /// What a function has found out about a card.
@@ -110,7 +110,7 @@ impl io::Write for Length {
     }
 }
 
-fn expose(text: Option<&Text>) -> Option<&str> {
+fn expose<'a>(text: Option<&'a Text<'_>>) -> Option<&'a str> {
     text.map(Text::expose)
 }
 
