@@ -43,6 +43,7 @@ pub mod limits;
 mod message_key;
 pub mod metrics;
 mod outcome;
+mod rfc3339;
 mod scope;
 mod service_key;
 mod settings;
