@@ -1,5 +1,7 @@
 //! What an audit record needs to know of a request.
 
+use std::iter::repeat_n;
+
 use cvv2::{Pan, Verdict};
 use cvv2_keyring::CheckValue;
 use cvv2_resolver::{BankId, CardRef};
@@ -75,8 +77,12 @@ fn masked(card: &CardRef) -> String {
         8.. => (0, 4),
         _ => (0, 0),
     };
-    let hidden = first..text.len() - last;
-    text.char_indices().map(|(at, c)| if hidden.contains(&at) { 'X' } else { c }).collect()
+    // It is ASCII.
+    let mut masked = String::with_capacity(text.len());
+    masked.push_str(&text[..first]);
+    masked.extend(repeat_n('X', text.len() - last - first));
+    masked.push_str(&text[text.len() - last..]);
+    masked
 }
 
 /// A field that is no place for a card number, in case somebody put one there: 12 to 19 digits that
@@ -88,6 +94,9 @@ fn masked(card: &CardRef) -> String {
 fn without_pan(text: &Text<'_>) -> String {
     let text = text.expose();
     let bytes = text.as_bytes();
+    if bytes.iter().filter(|byte| byte.is_ascii_digit()).count() < Pan::LEN_MIN {
+        return text.to_owned();
+    }
     let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
     let mut fates = vec![Fate::Shown; bytes.len()];
     for start in 0..bytes.len() {
