@@ -36,7 +36,13 @@ pub(super) enum Json<'a> {
 impl<'a> Json<'a> {
     /// Reads a whole document.
     pub(super) fn parse(document: &'a [u8]) -> Result<Self, JsonError> {
-        serde_json::from_slice(document).map_err(|error| JsonError {
+        // Text is looked through once; bytes that are no text, string by string until the first that
+        // is none, which has a position then.
+        let read = match str::from_utf8(document) {
+            Ok(document) => serde_json::from_str(document),
+            Err(_) => serde_json::from_slice(document),
+        };
+        read.map_err(|error| JsonError {
             // The tree takes any value there is, so what it refuses is a duplicate.
             duplicate_key: error.classify() == Category::Data,
             line: error.line(),

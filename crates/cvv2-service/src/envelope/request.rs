@@ -250,7 +250,7 @@ fn mandatory<'a, T>(
     rule: impl FnOnce(&str) -> Result<T, Malformed>,
 ) -> Result<(Text<'a>, T), Malformed> {
     let text = optional(fields, field)?
-        .filter(|text| !trim(text.expose()).is_empty())
+        .filter(|text| text.expose().bytes().any(|byte| byte != b' '))
         .ok_or(Malformed::Missing(field))?;
     let value = rule(text.expose())?;
     Ok((text, value))
@@ -264,12 +264,12 @@ fn optional<'a>(fields: &mut Object<'a>, field: Field) -> Result<Option<Text<'a>
         Some(Json::Integer(text)) if field.takes_integer() => text,
         Some(_) => return Err(Malformed::NotAString(field)),
     };
-    let chars = || text.expose().chars();
+    let (bytes, chars) = (text.expose().as_bytes(), || text.expose().chars());
     // A character is one byte or more.
-    if text.expose().len() > field.chars_max() && chars().count() > field.chars_max() {
+    if bytes.len() > field.chars_max() && chars().count() > field.chars_max() {
         return Err(Malformed::TooLong(field));
     }
-    if chars().any(char::is_control) {
+    if !bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) && chars().any(char::is_control) {
         return Err(Malformed::Characters(field));
     }
     Ok(Some(text))
