@@ -94,7 +94,7 @@ impl Guard {
     pub(crate) fn look_for_replay(
         &self,
         caller: &Caller,
-        seen: &Seen,
+        seen: &Seen<'_>,
         now: OffsetDateTime,
     ) -> Result<bool, Cause> {
         let echo = seen.echo.as_ref();

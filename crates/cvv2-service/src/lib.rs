@@ -45,6 +45,7 @@ mod message_key;
 pub mod metrics;
 mod outcome;
 mod redo;
+mod rfc3339;
 mod scope;
 mod service_key;
 mod settings;

@@ -4,7 +4,7 @@
 //! request: a label would keep it, and a card number may stand where a name should.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cvv2::Kernel;
@@ -21,6 +21,7 @@ use prometheus_client::registry::Registry;
 
 use crate::audit::AuditStatus;
 use crate::auth::TokenOutcome;
+use crate::envelope::{ErrorCode, Function};
 use crate::limits::LimitCounters;
 use crate::outcome::Outcome;
 use crate::transport::{TransportCounters, TransportEvent};
@@ -30,10 +31,20 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<[Label; 2], Counter>,
     durations: Family<[Label; 1], Histogram, fn() -> Histogram>,
+    /// Those of the two before that there are, where no label has to be looked for.
+    answered: [Answered; Function::ALL.len()],
     tokens: Family<[Label; 1], Counter>,
     replayed: Counter,
     unknown_fields: Counter,
     reloads: Family<[Label; 1], Counter>,
+}
+
+/// What was counted of one function's requests.
+#[derive(Default)]
+struct Answered {
+    /// By code, in the order of [`ErrorCode::ALL`].
+    requests: [OnceLock<Counter>; ErrorCode::ALL.len()],
+    durations: OnceLock<Histogram>,
 }
 
 /// A name and a value, both of which the program has: none comes from a request.
@@ -67,6 +78,7 @@ impl Metrics {
             registry: Registry::with_prefix("cvv2"),
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS_SECONDS)),
+            answered: Default::default(),
             tokens: Family::default(),
             replayed: Counter::default(),
             unknown_fields: Counter::default(),
@@ -112,9 +124,16 @@ impl Metrics {
 
     /// A request was answered.
     pub fn answered(&self, outcome: &Outcome, duration: Duration) {
-        let function = ("function", outcome.function.name());
-        self.requests.get_or_create(&[function, ("code", outcome.code.code())]).inc();
-        self.durations.get_or_create(&[function]).observe(duration.as_secs_f64());
+        let (function, code) = (outcome.function, outcome.code);
+        let label = ("function", function.name());
+        let answered = &self.answered[function as usize];
+        answered.requests[code as usize]
+            .get_or_init(|| self.requests.get_or_create_owned(&[label, ("code", code.code())]))
+            .inc();
+        answered
+            .durations
+            .get_or_init(|| self.durations.get_or_create_owned(&[label]))
+            .observe(duration.as_secs_f64());
         self.unknown_fields.inc_by(outcome.unknown_fields as u64);
         if outcome.replayed {
             self.replayed.inc();

@@ -39,10 +39,10 @@ impl Header {
         Line::new(time, FILE)
             .text("format", Some(FORMAT))
             .text("key", Some(key.check_value()))
-            .text("chain", Some(self.chain))
+            .shown("chain", Some(self.chain))
             .number("number", Some(self.number.into()))
             .text("cause", Some(self.cause.name()))
-            .text("previous", Some(self.previous.mac))
+            .shown("previous", Some(self.previous.mac))
             .number("previous_bytes", Some(self.previous_bytes))
             .number("cut_bytes", Some(self.cut_bytes))
             .number("refused", Some(self.refused))
@@ -81,7 +81,7 @@ impl Header {
 
 /// The members of a last line.
 pub(crate) fn file_end(time: OffsetDateTime, cause: impl Display) -> String {
-    Line::new(time, FILE_END).text("cause", Some(cause)).into_members()
+    Line::new(time, FILE_END).shown("cause", Some(cause)).into_members()
 }
 
 /// Why a file was begun.

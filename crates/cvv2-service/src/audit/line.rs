@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Display, Write};
 
-use time::{OffsetDateTime, UtcOffset};
+use time::OffsetDateTime;
+
+use crate::rfc3339;
 
 /// The most bytes of one line, its line feed included. A test shows that no record is longer.
 pub const LINE_BYTES_MAX: usize = 4096;
@@ -20,28 +22,37 @@ pub(crate) struct Line(String);
 impl Line {
     /// The members that every line has.
     pub(crate) fn new(time: OffsetDateTime, event: &'static str) -> Self {
-        let time = time.to_offset(UtcOffset::UTC);
         let mut line = String::with_capacity(CAPACITY);
-        let (year, month, day) = time.to_calendar_date();
-        let (hour, minute, second, micro) = time.to_hms_micro();
-        let month = u8::from(month);
-        write!(
-            line,
-            ",\"time\":\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micro:06}Z\",\
-             \"event\":\"{event}\""
-        )
-        .expect("a string takes everything");
+        line.push_str(",\"time\":\"");
+        line.push_str(rfc3339::micros_utc(time).as_str());
+        line.push_str("\",\"event\":\"");
+        line.push_str(event);
+        line.push('"');
         Self(line)
     }
 
     /// A member that is a text, or null.
-    pub(crate) fn text(mut self, name: &'static str, text: Option<impl Display>) -> Self {
+    pub(crate) fn text(self, name: &'static str, text: Option<&str>) -> Self {
+        self.escaped(name, text, |text, escaped| escaped.write_str(text))
+    }
+
+    /// A member that is the text of something, or null.
+    pub(crate) fn shown(self, name: &'static str, value: Option<impl Display>) -> Self {
+        self.escaped(name, value, |value, escaped| write!(escaped, "{value}"))
+    }
+
+    fn escaped<T>(
+        mut self,
+        name: &'static str,
+        value: Option<T>,
+        write: impl FnOnce(T, &mut Escaped<'_>) -> fmt::Result,
+    ) -> Self {
         self.name(name);
-        let Some(text) = text else { return self.null() };
+        let Some(value) = value else { return self.null() };
         self.0.push('"');
         let mut escaped = Escaped { line: &mut self.0, left: TEXT_BYTES_MAX, is_cut: false };
         // It ends early only to leave the rest out.
-        let _ = write!(escaped, "{text}");
+        let _ = write(value, &mut escaped);
         if escaped.is_cut {
             self.0.push_str("\\u2026");
         }
@@ -87,8 +98,11 @@ struct Escaped<'a> {
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
+        // Nearly all texts are plain from end to end: all of it is looked at, several bytes at a time.
+        if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
+            return self.plain(text);
+        }
         while !rest.is_empty() {
-            // Nearly all texts are plain from end to end.
             let plain = rest.bytes().take_while(|byte| is_plain(*byte)).count();
             let (plain, after) = rest.split_at(plain);
             self.plain(plain)?;
@@ -164,7 +178,7 @@ mod tests {
     #[test]
     fn members_are_as_documented() {
         let line = Line::new(NOW, "test")
-            .text("none", None::<&str>)
+            .text("none", None)
             .number("some", Some(u64::MAX))
             .number("no", None)
             .text("text", Some("a\"\\\n\u{7f}\u{202e}é\u{1f512}~"));

@@ -59,7 +59,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// Every code, ascending.
+    /// Every code, ascending: `code as usize` is its place.
     pub const ALL: [Self; 26] = [
         Self::Success,
         Self::MalformedRequest,
@@ -197,6 +197,11 @@ impl ErrorCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_is_at_its_place() {
+        assert!(ErrorCode::ALL.into_iter().enumerate().all(|(at, code)| code as usize == at));
+    }
 
     #[test]
     fn the_table_is_the_contracts() {

@@ -14,7 +14,7 @@ pub enum Function {
 }
 
 impl Function {
-    /// Every function.
+    /// Every function: `function as usize` is its place.
     pub const ALL: [Self; 2] = [Self::GetCvv2, Self::VerifyCvv2];
 
     /// `msg_function` of a request.

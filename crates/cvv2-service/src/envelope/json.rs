@@ -6,9 +6,10 @@
 //! string: an identifier of 20 digits fits neither a double nor 64 bits, so one that was sent as a
 //! number has already lost digits somewhere.
 //!
-//! Strings are wiped when dropped. One copy is out of reach: `serde_json` decodes a string that
-//! holds escapes in a buffer of its own, which it frees as it is. No digit needs an escape, so this
-//! concerns card data of senders that go out of their way only.
+//! Strings are borrowed from the document where they stand in it as they are; the others are wiped
+//! when dropped. One copy is out of reach: `serde_json` decodes a string that holds escapes in a
+//! buffer of its own, which it frees as it is. No digit needs an escape, so this concerns card data
+//! of senders that go out of their way only.
 
 use std::fmt;
 
@@ -19,23 +20,29 @@ use serde_json::error::Category;
 use super::text::Text;
 
 /// One value of a document.
-pub(super) enum Json {
+pub(super) enum Json<'a> {
     /// `null`.
     Null,
     /// A string.
-    Text(Text),
+    Text(Text<'a>),
     /// A number without fraction and exponent that fits 64 bits, as its text.
-    Integer(Text),
+    Integer(Text<'a>),
     /// An object.
-    Object(Object),
+    Object(Object<'a>),
     /// Anything else; nothing in the contract is an array, a fraction or a truth value.
     Other,
 }
 
-impl Json {
+impl<'a> Json<'a> {
     /// Reads a whole document.
-    pub(super) fn parse(document: &[u8]) -> Result<Self, JsonError> {
-        serde_json::from_slice(document).map_err(|error| JsonError {
+    pub(super) fn parse(document: &'a [u8]) -> Result<Self, JsonError> {
+        // Text is looked through once; bytes that are no text, string by string until the first that
+        // is none, which has a position then.
+        let read = match str::from_utf8(document) {
+            Ok(document) => serde_json::from_str(document),
+            Err(_) => serde_json::from_slice(document),
+        };
+        read.map_err(|error| JsonError {
             // The tree takes any value there is, so what it refuses is a duplicate.
             duplicate_key: error.classify() == Category::Data,
             line: error.line(),
@@ -45,11 +52,11 @@ impl Json {
 }
 
 /// An object whose keys are all different.
-pub(super) struct Object(Vec<(Text, Json)>);
+pub(super) struct Object<'a>(Vec<(Text<'a>, Json<'a>)>);
 
-impl Object {
+impl<'a> Object<'a> {
     /// Removes a member and returns its value.
-    pub(super) fn take(&mut self, key: &str) -> Option<Json> {
+    pub(super) fn take(&mut self, key: &str) -> Option<Json<'a>> {
         let at = self.0.iter().position(|(name, _)| name.expose() == key)?;
         Some(self.0.swap_remove(at).1)
     }
@@ -69,7 +76,7 @@ pub(super) struct JsonError {
     pub(super) column: usize,
 }
 
-impl<'de> Deserialize<'de> for Json {
+impl<'de> Deserialize<'de> for Json<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(JsonVisitor)
     }
@@ -78,49 +85,57 @@ impl<'de> Deserialize<'de> for Json {
 struct JsonVisitor;
 
 impl<'de> Visitor<'de> for JsonVisitor {
-    type Value = Json;
+    type Value = Json<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Json, E> {
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
         Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
+    fn visit_bool<E>(self, _: bool) -> Result<Json<'de>, E> {
         Ok(Json::Other)
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+    fn visit_u64<E>(self, number: u64) -> Result<Json<'de>, E> {
         Ok(Json::Integer(number.to_string().into()))
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
+    fn visit_i64<E>(self, number: i64) -> Result<Json<'de>, E> {
         Ok(Json::Integer(number.to_string().into()))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+    fn visit_f64<E>(self, _: f64) -> Result<Json<'de>, E> {
         Ok(Json::Other)
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(text.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
         Ok(Json::Text(text.to_owned().into()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json<'de>, A::Error> {
         // Each item is read as a tree, for the duplicates in it, and dropped.
         while items.next_element::<Json>()?.is_some() {}
         Ok(Json::Other)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
         let mut members = Vec::new();
-        while let Some(key) = map.next_key::<Key>()? {
-            members.push((key.0, map.next_value()?));
+        while let Some(key) = map.next_key()? {
+            if members.is_empty() {
+                members.reserve(MEMBERS);
+            }
+            members.push((key, map.next_value()?));
         }
         // Sorted, a duplicate stands next to its twin: no quadratic search in a hostile document.
-        members.sort_unstable_by(|(a, _): &(Text, Json), (b, _)| a.expose().cmp(b.expose()));
+        members
+            .sort_unstable_by(|(a, _): &(Text<'_>, Json<'_>), (b, _)| a.expose().cmp(b.expose()));
         if members.windows(2).any(|pair| pair[0].0.expose() == pair[1].0.expose()) {
             return Err(A::Error::custom("a key occurs twice"));
         }
@@ -128,28 +143,8 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 }
 
-/// The key of a member.
-struct Key(Text);
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-
-        impl Visitor<'_> for KeyVisitor {
-            type Value = Key;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Key, E> {
-                Ok(Key(text.to_owned().into()))
-            }
-        }
-
-        deserializer.deserialize_str(KeyVisitor)
-    }
-}
+/// Room for the members of most objects, so that few have to grow.
+const MEMBERS: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -227,7 +222,7 @@ mod tests {
         }
     }
 
-    fn same(read: Json, value: &serde_json::Value) -> bool {
+    fn same(read: Json<'_>, value: &serde_json::Value) -> bool {
         use serde_json::Value;
         match (read, value) {
             (Json::Null, Value::Null) | (Json::Other, Value::Bool(_) | Value::Array(_)) => true,

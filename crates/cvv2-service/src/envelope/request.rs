@@ -15,7 +15,7 @@ use crate::settings::Settings;
 /// A request that keeps every rule that can be checked without looking for the card.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Request {
+pub struct Request<'a> {
     /// When the request was made, by the sender's clock.
     pub timestamp: OffsetDateTime,
     /// The bank whose card it is. Nobody has asked yet whether the caller may name it.
@@ -25,7 +25,7 @@ pub struct Request {
     /// The expiry of the plastic.
     pub expiry: Expiry,
     /// The expiry as it was received, to be echoed.
-    pub expiry_date: Text,
+    pub expiry_date: Text<'a>,
     /// What the function does with the card.
     pub task: Task,
 }
@@ -40,7 +40,7 @@ pub enum Task {
     Verify(Cvv),
 }
 
-impl Request {
+impl<'a> Request<'a> {
     /// The most bytes a request may have: 16 KiB.
     pub const BYTES_MAX: usize = 16 * 1024;
 
@@ -53,9 +53,9 @@ impl Request {
     /// [`envelope`](super) defines.
     pub fn parse(
         function: Function,
-        document: &[u8],
+        document: &'a [u8],
         settings: &Settings,
-    ) -> (Seen, Result<Self, Malformed>) {
+    ) -> (Seen<'a>, Result<Self, Malformed>) {
         let mut seen = Seen::default();
         let request = read(function, document, settings, &mut seen);
         (seen, request)
@@ -65,11 +65,11 @@ impl Request {
 /// What was read of a request, whether it is accepted or not.
 #[derive(Debug, Default)]
 #[non_exhaustive]
-pub struct Seen {
+pub struct Seen<'a> {
     /// What the answer's header echoes; `None` if there is no header that could be read.
-    pub echo: Option<Echo>,
+    pub echo: Option<Echo<'a>>,
     /// For the audit record.
-    pub tracking_id: Option<Text>,
+    pub tracking_id: Option<Text<'a>>,
     /// How many members the contract does not know, as far as the request was read. What is inside
     /// of an unknown member is not counted again.
     pub unknown_fields: usize,
@@ -82,23 +82,23 @@ pub struct Seen {
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "the fields of the contract")]
 #[non_exhaustive]
-pub struct Echo {
-    pub msg_id: Option<Text>,
-    pub msg_type: Option<Text>,
-    pub src_application: Option<Text>,
-    pub target_application: Option<Text>,
-    pub timestamp: Option<Text>,
-    pub bank_id: Option<Text>,
-    pub instance_id: Option<Text>,
+pub struct Echo<'a> {
+    pub msg_id: Option<Text<'a>>,
+    pub msg_type: Option<Text<'a>>,
+    pub src_application: Option<Text<'a>>,
+    pub target_application: Option<Text<'a>>,
+    pub timestamp: Option<Text<'a>>,
+    pub bank_id: Option<Text<'a>>,
+    pub instance_id: Option<Text<'a>>,
 }
 
 /// Reads the envelope from the outside in.
-fn read(
+fn read<'a>(
     function: Function,
-    document: &[u8],
+    document: &'a [u8],
     settings: &Settings,
-    seen: &mut Seen,
-) -> Result<Request, Malformed> {
+    seen: &mut Seen<'a>,
+) -> Result<Request<'a>, Malformed> {
     if document.len() > Request::BYTES_MAX {
         return Err(Malformed::TooLarge { bytes_max: Request::BYTES_MAX });
     }
@@ -139,11 +139,11 @@ struct Header {
 }
 
 /// Reads all of a header, even where one of its fields is wrong, and reports the first that is.
-fn read_header(
+fn read_header<'a>(
     function: Function,
-    mut fields: Object,
+    mut fields: Object<'a>,
     settings: &Settings,
-    seen: &mut Seen,
+    seen: &mut Seen<'a>,
 ) -> Result<Header, Malformed> {
     let fields = &mut fields;
     let mut wrong = FirstWrong(None);
@@ -182,21 +182,21 @@ fn read_header(
     }
 }
 
-struct Body {
+struct Body<'a> {
     card: CardRef,
     expiry: Expiry,
-    expiry_date: Text,
+    expiry_date: Text<'a>,
     task: Task,
 }
 
 /// Reads a body up to the first field that is wrong. The kind of the reference says how to read it;
 /// so the identifier's own rule comes after the kind.
-fn read_body(
+fn read_body<'a>(
     function: Function,
-    mut fields: Object,
+    mut fields: Object<'a>,
     settings: &Settings,
-    seen: &mut Seen,
-) -> Result<Body, Malformed> {
+    seen: &mut Seen<'a>,
+) -> Result<Body<'a>, Malformed> {
     let id = mandatory(&mut fields, Field::CardIdentifierId, graphic);
     let kind = mandatory(&mut fields, Field::CardIdentifierType, kind_of_reference);
     let expiry = mandatory(&mut fields, Field::ExpiryDate, |text| {
@@ -234,7 +234,7 @@ impl FirstWrong {
 }
 
 /// A node of the envelope, which has to be an object.
-fn object(node: Option<Json>, name: Node) -> Result<Object, Malformed> {
+fn object(node: Option<Json<'_>>, name: Node) -> Result<Object<'_>, Malformed> {
     match node {
         Some(Json::Object(object)) => Ok(object),
         // A document that is `null` is there, but no object.
@@ -244,30 +244,32 @@ fn object(node: Option<Json>, name: Node) -> Result<Object, Malformed> {
 }
 
 /// A mandatory field, as it was received, and what `rule` makes of it.
-fn mandatory<T>(
-    fields: &mut Object,
+fn mandatory<'a, T>(
+    fields: &mut Object<'a>,
     field: Field,
     rule: impl FnOnce(&str) -> Result<T, Malformed>,
-) -> Result<(Text, T), Malformed> {
+) -> Result<(Text<'a>, T), Malformed> {
     let text = optional(fields, field)?
-        .filter(|text| !trim(text.expose()).is_empty())
+        .filter(|text| text.expose().bytes().any(|byte| byte != b' '))
         .ok_or(Malformed::Missing(field))?;
     let value = rule(text.expose())?;
     Ok((text, value))
 }
 
 /// A field that may be absent or null, as it was received.
-fn optional(fields: &mut Object, field: Field) -> Result<Option<Text>, Malformed> {
+fn optional<'a>(fields: &mut Object<'a>, field: Field) -> Result<Option<Text<'a>>, Malformed> {
     let text = match fields.take(field.name()) {
         None | Some(Json::Null) => return Ok(None),
         Some(Json::Text(text)) => text,
         Some(Json::Integer(text)) if field.takes_integer() => text,
         Some(_) => return Err(Malformed::NotAString(field)),
     };
-    if text.expose().chars().count() > field.chars_max() {
+    let (bytes, chars) = (text.expose().as_bytes(), || text.expose().chars());
+    // A character is one byte or more.
+    if bytes.len() > field.chars_max() && chars().count() > field.chars_max() {
         return Err(Malformed::TooLong(field));
     }
-    if text.expose().chars().any(char::is_control) {
+    if !bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) && chars().any(char::is_control) {
         return Err(Malformed::Characters(field));
     }
     Ok(Some(text))
@@ -300,6 +302,6 @@ fn trim(text: &str) -> &str {
     text.trim_matches(' ')
 }
 
-fn text_of((text, ()): (Text, ())) -> Text {
+fn text_of((text, ()): (Text<'_>, ())) -> Text<'_> {
     text
 }

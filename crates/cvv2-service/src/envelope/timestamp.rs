@@ -1,5 +1,7 @@
 //! The timestamp of a request, in the forms that senders use.
 
+use std::borrow::Cow;
+
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
@@ -34,17 +36,18 @@ fn parse_rfc3339(text: &str) -> Option<OffsetDateTime> {
     if !matches!(text.as_bytes().get(SEPARATOR_AT), Some(b'T' | b't' | b' ')) {
         return None;
     }
-    let mut text = text.to_owned();
+    let mut text = Cow::Borrowed(text);
     if let Some([b':', millis @ .., after]) = text.as_bytes().get(FRACTION_AT..FRACTION_AT + 5)
         && millis.iter().all(u8::is_ascii_digit)
         && !after.is_ascii_digit()
     {
-        text.replace_range(FRACTION_AT..=FRACTION_AT, ".");
+        text.to_mut().replace_range(FRACTION_AT..=FRACTION_AT, ".");
     }
     if let Some([b'+' | b'-', digits @ ..]) = text.as_bytes().last_chunk::<5>()
         && digits.iter().all(u8::is_ascii_digit)
     {
-        text.insert(text.len() - 2, ':');
+        let minutes_at = text.len() - 2;
+        text.to_mut().insert(minutes_at, ':');
     }
     OffsetDateTime::parse(&text, &Rfc3339).ok()
 }

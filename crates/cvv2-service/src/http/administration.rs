@@ -28,9 +28,16 @@ use crate::transport::{Peer, read_body};
 /// Which limits, as the administrator writes it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, untagged)]
-enum Named {
-    Card { bank_id: String, card_identifier_type: IdentifierType, card_identifier_id: Text },
-    Caller { caller: String },
+enum Named<'a> {
+    Card {
+        bank_id: String,
+        card_identifier_type: IdentifierType,
+        #[serde(borrow)]
+        card_identifier_id: Text<'a>,
+    },
+    Caller {
+        caller: String,
+    },
 }
 
 #[derive(Deserialize)]

@@ -47,7 +47,6 @@ pub(super) async fn serve(
         Err(error) => return service.turn_away(function, &visit, error.into()).await,
     };
     if !service.services_block {
-        // The record is handed over before anything is waited for.
         let answer = service.services.handle(function, &who.caller, &body);
         return service.deliver(&visit, answer, &body).await;
     }
@@ -102,27 +101,36 @@ impl HttpService {
         self.deliver(visit, answer, &[]).await
     }
 
-    /// Lets an answer go when it may: with its record and its charges on the disk.
-    async fn deliver(&self, visit: &Visit, answer: Answer, request: &[u8]) -> Response<Body> {
+    /// Lets an answer go when it may: with its record and its charges on the disk. The record is
+    /// handed over before anything is waited for.
+    fn deliver<'a>(
+        &'a self,
+        visit: &'a Visit,
+        answer: Answer,
+        request: &'a [u8],
+    ) -> impl Future<Output = Response<Body>> + use<'a> {
         let written = self.audit.append(&self.record(visit, &answer));
         let charged = self.limits.durable();
-        // Both are on their way already. One after the other, the task wakes once where the charges
-        // are there first, and not for each.
-        let cause = match (written.await, charged.await) {
-            (Ok(()), Ok(())) => return self.respond(visit, answer),
-            (Err(error), _) => Cause::Audit(error),
-            (Ok(()), Err(error)) => {
-                // The record says that there was an answer, so another one takes that back.
-                let taken_back = EventRecord {
-                    detail: answer.outcome.msg_id.as_deref(),
-                    ..EventRecord::new(self.now(), Event::AnswerWithdrawn)
-                };
-                drop(self.audit.append(&Record::Event(taken_back)));
-                Cause::Limits(error)
-            }
-        };
-        let refusal = self.services.refuse(answer.outcome.function, request, cause);
-        self.respond(visit, refusal)
+        // A block keeps one answer; an `async fn` keeps its argument, and once more where it is used.
+        async move {
+            // Both are on their way already. One after the other, the task wakes once where the charges
+            // are there first, and not for each.
+            let cause = match (written.await, charged.await) {
+                (Ok(()), Ok(())) => return self.respond(visit, answer),
+                (Err(error), _) => Cause::Audit(error),
+                (Ok(()), Err(error)) => {
+                    // The record says that there was an answer, so another one takes that back.
+                    let taken_back = EventRecord {
+                        detail: answer.outcome.msg_id.as_deref(),
+                        ..EventRecord::new(self.now(), Event::AnswerWithdrawn)
+                    };
+                    drop(self.audit.append(&Record::Event(taken_back)));
+                    Cause::Limits(error)
+                }
+            };
+            let refusal = self.services.refuse(answer.outcome.function, request, cause);
+            self.respond(visit, refusal)
+        }
     }
 
     fn record<'a>(&self, visit: &'a Visit, answer: &'a Answer) -> Record<'a> {
