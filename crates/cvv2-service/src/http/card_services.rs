@@ -24,7 +24,8 @@ use crate::transport::{Peer, Unanswered, read_body};
 
 /// Serves one request.
 ///
-/// What its head says is looked at and dropped before there is a future, which has no room for it.
+/// What its head says is looked at and dropped at once: it is a part of what the connection has
+/// read, and would keep that from being used again while the answer is waited for.
 pub(super) fn serve(
     State(service): State<Arc<HttpService>>,
     function: Function,
