@@ -30,7 +30,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
-use axum::http::{Request, Response, StatusCode, Uri};
+use axum::http::{Request, Response, StatusCode};
 use axum::routing::{get, post};
 use time::OffsetDateTime;
 
@@ -113,9 +113,9 @@ pub fn metrics_router(service: Arc<HttpService>) -> Router {
         .with_state(service)
 }
 
-/// What is answered to a request that got no answer.
-pub fn substitute(service: &HttpService, uri: &Uri, why: Unanswered) -> Response<Body> {
-    let function = Function::ALL.into_iter().find(|it| uri.path().ends_with(path(*it)));
+/// What is answered to a request for a path that got no answer.
+pub fn substitute(service: &HttpService, asked: &str, why: Unanswered) -> Response<Body> {
+    let function = Function::ALL.into_iter().find(|it| asked.ends_with(path(*it)));
     match (function, why) {
         (Some(function), why) => card_services::unanswered(service, function, why),
         (None, Unanswered::Late) => {

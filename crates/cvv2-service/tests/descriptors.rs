@@ -13,7 +13,7 @@ use cvv2_service::transport::{
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::service::service_fn;
-use hyper::{Request, Response, Uri};
+use hyper::{Request, Response};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -28,7 +28,7 @@ async fn run_out_and_come_back() {
     let service = service_fn(|_: Request<_>| async {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"hello"))))
     });
-    let instead = |_: &Uri, _| Response::new(Full::new(Bytes::new()));
+    let instead = |_: &str, _| Response::new(Full::new(Bytes::new()));
     tokio::spawn(serve(listener, service, instead, std::future::pending()));
 
     let limit = Rlimit { current: Some(256), maximum: getrlimit(Resource::Nofile).maximum };

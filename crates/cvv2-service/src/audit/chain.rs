@@ -26,14 +26,19 @@ impl ChainMac {
     pub fn parse(text: &[u8]) -> Option<Self> {
         lower_hex(text).map(Self)
     }
+
+    /// 64 lower-case hexadecimal digits.
+    pub(crate) fn to_digits(self) -> [u8; 2 * Self::LEN] {
+        let mut digits = [0; 2 * Self::LEN];
+        hex::encode_to_slice(self.0, &mut digits).expect("there is room for two digits a byte");
+        digits
+    }
 }
 
 /// 64 lower-case hexadecimal digits.
 impl fmt::Display for ChainMac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0; 2 * Self::LEN];
-        hex::encode_to_slice(self.0, &mut digits).expect("there is room for two digits a byte");
-        f.write_str(str::from_utf8(&digits).expect("digits are text"))
+        f.write_str(str::from_utf8(&self.to_digits()).expect("digits are text"))
     }
 }
 

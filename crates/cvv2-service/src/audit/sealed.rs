@@ -1,6 +1,6 @@
 //! Lines as they are found in a file: split, bounded, and taken apart.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Write};
 
 use super::chain::{ChainKey, ChainMac, Head};
 use super::line::LINE_BYTES_MAX;
@@ -62,11 +62,11 @@ pub(crate) fn seal(line: &mut Vec<u8>, members: &str, head: &mut Head, key: &Cha
     let start = line.len();
     let sequence = head.sequence + 1;
     line.extend(SEQUENCE);
-    line.extend(sequence.to_string().bytes());
+    write!(line, "{sequence}").expect("memory takes all that is written");
     line.extend(members.as_bytes());
     let mac = key.seal(&head.mac, &line[start..]);
     line.extend(MAC);
-    line.extend(mac.to_string().bytes());
+    line.extend(mac.to_digits());
     line.extend(CLOSE);
     line.push(b'\n');
     *head = Head::new(sequence, mac);

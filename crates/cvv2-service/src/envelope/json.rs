@@ -214,6 +214,19 @@ mod tests {
     }
 
     proptest! {
+        /// Also where bytes are no text.
+        #[test]
+        fn errors_stand_where_serde_json_finds_them(at: prop::sample::Index, byte: u8) {
+            let mut document = "{\"a\": [1e3, \"é\\u00e9\"],\n \"b\": {\"c\": null}}".as_bytes().to_vec();
+            document.insert(at.index(document.len() + 1), byte);
+            let read: Result<serde_json::Value, _> = serde_json::from_slice(&document);
+            let place = |error: serde_json::Error| (error.line(), error.column());
+            match Json::parse(&document) {
+                Err(error) => prop_assert_eq!(Err((error.line, error.column)), read.map_err(place)),
+                Ok(_) => prop_assert!(read.is_ok()),
+            }
+        }
+
         #[test]
         fn what_serde_json_reads_without_duplicates_is_read(value in any_value(), pretty: bool) {
             let document =

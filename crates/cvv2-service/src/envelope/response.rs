@@ -160,7 +160,8 @@ const WRITTEN: &str = "memory takes all that is written";
 
 /// Whether a string of JSON has the text as it is. It looks at all of it, several bytes at a time.
 fn is_plain(text: &str) -> bool {
-    text.bytes().fold(true, |plain, byte| plain & (byte >= b' ' && byte != b'"' && byte != b'\\'))
+    let needs_no_escape = |byte| byte >= b' ' && byte != b'"' && byte != b'\\';
+    text.bytes().fold(true, |all, byte| all & needs_no_escape(byte))
 }
 
 /// Counts bytes and keeps none.
@@ -185,7 +186,7 @@ mod tests {
 
     use super::*;
 
-    fn is_there<'a>(text: &'a str, present: bool) -> Option<Text<'a>> {
+    fn is_there(text: &str, present: bool) -> Option<Text<'_>> {
         present.then(|| text.into())
     }
 

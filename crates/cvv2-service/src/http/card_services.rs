@@ -20,41 +20,44 @@ use crate::auth::{AuthError, Authenticated};
 use crate::card_services::Answer;
 use crate::cause::Cause;
 use crate::envelope::Function;
-use crate::transport::{BodyError, Peer, Unanswered, read_body};
+use crate::transport::{Peer, Unanswered, read_body};
 
 /// Serves one request.
-pub(super) async fn serve(
+///
+/// What its head says is looked at and dropped at once: it is a part of what the connection has
+/// read, and would keep that from being used again while the answer is waited for.
+pub(super) fn serve(
     State(service): State<Arc<HttpService>>,
     function: Function,
     request: Request<Body>,
-) -> Response<Body> {
-    let begun = Instant::now();
-    let (parts, body) = request.into_parts();
-    let visit = Visit { begun, peer: parts.extensions.get::<Peer>().cloned(), who: None };
-    let who = match authenticate(&service, &parts, visit.peer.as_ref()) {
-        Ok(who) => who,
-        Err(error) => {
-            return service.turn_away(function, &visit, Cause::NotAuthenticated(error)).await;
+) -> impl Future<Output = Response<Body>> {
+    let (visit, entered) = service.enter(request);
+    async move {
+        let asked = match entered {
+            Ok((who, body)) => {
+                let (limits, counters) = (&service.connection_limits, &service.transport_counters);
+                let body = read_body(body, limits, counters).await;
+                body.map(|body| (who, body)).map_err(Cause::Body)
+            }
+            Err(cause) => Err(cause),
+        };
+        let (who, body) = match asked {
+            Ok(asked) => asked,
+            Err(cause) => {
+                let answer = service.services.refuse(function, &[], cause);
+                return service.deliver(&visit, answer, &[]).await;
+            }
+        };
+        if !service.services_block {
+            let answer = service.services.handle(function, &who.caller, &body);
+            return service.deliver(&visit, answer, &body).await;
         }
-    };
-    let visit = Visit { who: Some(Arc::clone(&who)), ..visit };
-    if !is_json(&parts.headers) {
-        return service.turn_away(function, &visit, Cause::MediaType).await;
+        finished(async move {
+            let (answer, body) = service.ask(function, who, body).await;
+            service.deliver(&visit, answer, &body).await
+        })
+        .await
     }
-    let body = read_body(body, &service.connection_limits, &service.transport_counters).await;
-    let body = match body {
-        Ok(body) => body,
-        Err(error) => return service.turn_away(function, &visit, error.into()).await,
-    };
-    if !service.services_block {
-        let answer = service.services.handle(function, &who.caller, &body);
-        return service.deliver(&visit, answer, &body).await;
-    }
-    finished(async move {
-        let (answer, body) = service.ask(function, who, body).await;
-        service.deliver(&visit, answer, &body).await
-    })
-    .await
 }
 
 /// The answer to a request that got none. Its record is not waited for: there is no value in the
@@ -82,6 +85,19 @@ struct Visit {
 }
 
 impl HttpService {
+    /// Who asks, and the body that is to be read; or why it is not.
+    fn enter(&self, request: Request<Body>) -> (Visit, Result<(Arc<Authenticated>, Body), Cause>) {
+        let begun = Instant::now();
+        let (parts, body) = request.into_parts();
+        let peer = parts.extensions.get::<Peer>().cloned();
+        let (who, entered) = match authenticate(self, &parts, peer.as_ref()) {
+            Ok(who) if is_json(&parts.headers) => (Some(Arc::clone(&who)), Ok((who, body))),
+            Ok(who) => (Some(who), Err(Cause::MediaType)),
+            Err(error) => (None, Err(Cause::NotAuthenticated(error))),
+        };
+        (Visit { begun, peer, who }, entered)
+    }
+
     /// Has an operation answer that may have to wait, where that is allowed.
     async fn ask(
         self: &Arc<Self>,
@@ -93,12 +109,6 @@ impl HttpService {
         let asked =
             spawn_blocking(move || (service.services.handle(function, &who.caller, &body), body));
         asked.await.unwrap_or_else(goes_on)
-    }
-
-    /// Refuses a request of which the operation saw nothing.
-    async fn turn_away(&self, function: Function, visit: &Visit, cause: Cause) -> Response<Body> {
-        let answer = self.services.refuse(function, &[], cause);
-        self.deliver(visit, answer, &[]).await
     }
 
     /// Lets an answer go when it may: with its record and its charges on the disk. The record is
@@ -160,12 +170,6 @@ impl HttpService {
             }
             _ => response,
         }
-    }
-}
-
-impl From<BodyError> for Cause {
-    fn from(error: BodyError) -> Self {
-        Self::Body(error)
     }
 }
 

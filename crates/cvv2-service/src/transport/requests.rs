@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::service::Service;
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::{Request, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::activity::{Activity, InFlight};
@@ -30,8 +30,8 @@ pub enum Unanswered {
     Panicked,
 }
 
-/// Answers a request instead of a service that did not.
-pub(super) type Substitute<B> = dyn Fn(&Uri, Unanswered) -> Response<B> + Send + Sync;
+/// Answers a request for a path instead of a service that did not.
+pub(super) type Substitute<B> = dyn Fn(&str, Unanswered) -> Response<B> + Send + Sync;
 
 /// A service as one connection sees it.
 pub(super) struct Requests<S, B> {
@@ -63,7 +63,9 @@ where
         request.extensions_mut().insert(self.peer.clone());
         let service = Arc::clone(&self.service);
         let substitute = Arc::clone(&self.substitute);
-        let uri = request.uri().clone();
+        // A copy: the URI is a part of what the connection has read, and would keep that from being
+        // used again while the answer is waited for.
+        let path: Box<str> = request.uri().path().into();
         let deadline = self.limits.request_deadline();
         Box::pin(async move {
             // The call itself may panic, too.
@@ -76,11 +78,11 @@ where
                 }
                 Ok(Err(Panicked)) => {
                     counters.add(TransportEvent::Panicked);
-                    substitute(&uri, Unanswered::Panicked)
+                    substitute(&path, Unanswered::Panicked)
                 }
                 Err(_) => {
                     counters.add(TransportEvent::RequestTimedOut);
-                    substitute(&uri, Unanswered::Late)
+                    substitute(&path, Unanswered::Late)
                 }
             };
             Ok(answer.map(|body| AnswerBody::given(body, in_flight)))

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::service::Service;
-use hyper::{Request, Response, Uri};
+use hyper::{Request, Response};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -75,7 +75,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 ///
 /// Every request carries its [`Peer`](super::Peer) as an extension. One that is not answered within
 /// its deadline is dropped, and one that panics is over; either is answered with what `substitute`
-/// makes. A service that blocks its thread cannot be dropped. One is dropped as well where its client
+/// makes of its path. A service that blocks its thread cannot be dropped. One is dropped as well where its client
 /// leaves before the answer: what must be finished belongs into a task of its own.
 ///
 /// After `shutdown` nothing is accepted; connections are told to end (`Connection: close`, GOAWAY),
@@ -83,7 +83,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub async fn serve<S, B>(
     listener: Listener,
     service: S,
-    substitute: impl Fn(&Uri, Unanswered) -> Response<B> + Send + Sync + 'static,
+    substitute: impl Fn(&str, Unanswered) -> Response<B> + Send + Sync + 'static,
     shutdown: impl Future<Output = ()>,
 ) -> DrainReport
 where

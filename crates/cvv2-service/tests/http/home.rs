@@ -137,7 +137,7 @@ impl Service {
                     started.send(socket.local_addr().unwrap()).unwrap();
                     let listener = Listener { socket, tls: Some(tls), limits, counters };
                     let service = TowerToHyperService::new(router(Arc::clone(&http)));
-                    let instead = move |uri: &_, why| substitute(&http, uri, why);
+                    let instead = move |path: &_, why| substitute(&http, path, why);
                     serve(listener, service, instead, async {
                         let _ = stopped.await;
                     })

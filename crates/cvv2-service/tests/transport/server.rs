@@ -16,7 +16,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::{Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -54,14 +54,13 @@ impl Server {
         };
         let listener =
             Listener { socket, tls: tls.clone(), limits, counters: Arc::clone(&counters) };
-        let instead = |uri: &Uri, why| {
+        let instead = |path: &str, why| {
             let (status, text) = match why {
                 Unanswered::Late => (StatusCode::GATEWAY_TIMEOUT, "late"),
                 Unanswered::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "panicked"),
             };
-            let mut answer = Response::new(
-                Full::new(Bytes::from(format!("{text} {}", uri.path()))).boxed_unsync(),
-            );
+            let mut answer =
+                Response::new(Full::new(Bytes::from(format!("{text} {path}"))).boxed_unsync());
             *answer.status_mut() = status;
             answer
         };
