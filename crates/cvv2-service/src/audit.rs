@@ -42,6 +42,7 @@ mod folder;
 mod header;
 mod line;
 mod options;
+mod pace;
 mod queue;
 mod record;
 mod recovery;
@@ -155,10 +156,8 @@ impl AuditLog {
         self.shared.queue.push(record.to_members())
     }
 
-    /// What a thread that hands records over calls when it has nothing else to do. From then on its
-    /// records wait for the next time, so that those of a busy thread share a write.
-    ///
-    /// It is made for the workers of an asynchronous runtime:
+    /// What the workers of an asynchronous runtime say to the log about themselves. From then on groups
+    /// are as large as they have to be for records to cost busy workers little.
     ///
     /// ```
     /// # use cvv2::secret::{Protection, Secret};
@@ -168,16 +167,18 @@ impl AuditLog {
     /// # let options = AuditOptions::new(parent.path().join("audit"));
     /// # let key = ServiceKey::new(Secret::new([7; 32], Protection::Wiped)?);
     /// let log = AuditLog::open(&options, &key, SystemClock)?;
+    /// let (parked, unparked) = (log.worker_hints(), log.worker_hints());
     /// let runtime = tokio::runtime::Builder::new_multi_thread()
-    ///     .on_thread_park(log.idle_hint())
+    ///     .on_thread_park(move || parked.sleeps())
+    ///     .on_thread_unpark(move || unparked.wakes())
     ///     .build()?;
     /// let record = EventRecord::new(time::OffsetDateTime::now_utc(), Event::Start).into();
     /// runtime.block_on(async { tokio::spawn(log.append(&record)).await })??;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn idle_hint(&self) -> impl Fn() + Send + Sync + use<> {
-        let shared = Arc::clone(&self.shared);
-        move || shared.queue.idle()
+    #[must_use]
+    pub fn worker_hints(&self) -> WorkerHints {
+        WorkerHints(Arc::clone(&self.shared))
     }
 
     /// What makes its records durable, if that is not done file by file.
@@ -217,6 +218,28 @@ impl AuditLog {
             let _ = anchor.join();
         }
         ended.unwrap_or(Err(AppendError::Stopped))
+    }
+}
+
+/// Tells a log whether threads that hand records over have something else to do.
+#[derive(Clone)]
+pub struct WorkerHints(Arc<Shared>);
+
+impl WorkerHints {
+    /// A worker has nothing to do.
+    pub fn sleeps(&self) {
+        self.0.queue.pace().sleeps();
+    }
+
+    /// One that had nothing to do has something again.
+    pub fn wakes(&self) {
+        self.0.queue.pace().wakes();
+    }
+}
+
+impl fmt::Debug for WorkerHints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerHints").finish_non_exhaustive()
     }
 }
 

@@ -39,10 +39,13 @@ pub(super) fn serve_with(
 ) -> Result<Answer, Failure> {
     install_panic_hook();
     let workers = assembly.serve.workers.unwrap_or_else(processors);
+    let audit = &assembly.http.audit;
+    let (parked, unparked) = (audit.worker_hints(), audit.worker_hints());
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .thread_name("cvv2")
-        .on_thread_park(assembly.http.audit.idle_hint())
+        .on_thread_park(move || parked.sleeps())
+        .on_thread_unpark(move || unparked.wakes())
         .enable_all()
         .build()
         .map_err(|e| Failure::System(format!("the service's threads: {e}")))?;

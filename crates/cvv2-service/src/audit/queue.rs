@@ -1,16 +1,17 @@
 //! Records on their way to the writer, and what their callers wait for.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::error::AppendError;
+use super::pace::{Pace, RECORDS_ENOUGH};
 
 /// A record that was handed over: ready when it is on disk, or will never be.
 ///
@@ -63,33 +64,32 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     filled: Condvar,
     records_max: usize,
+    pace: Pace,
 }
 
 struct State {
     entries: VecDeque<Entry>,
+    /// When the first of them came.
+    first: Instant,
     is_closed: bool,
     /// Whether the writer has found nothing, and nobody has woken it since.
     sleeps: bool,
 }
 
-thread_local! {
-    /// The queue that this thread [tells](Queue::idle) when it has nothing to do, by its address.
-    static TOLD: Cell<Option<usize>> = const { Cell::new(None) };
-}
-
-/// Records that are worth a write of their own, however busy their threads are.
-const WORTH_A_WRITE: usize = 64;
-
 impl Queue {
     pub(crate) fn new(records_max: usize) -> Self {
-        let state = State { entries: VecDeque::new(), is_closed: false, sleeps: false };
-        Self { state: Mutex::new(state), filled: Condvar::new(), records_max }
+        let (entries, first) = (VecDeque::new(), Instant::now());
+        let state = State { entries, first, is_closed: false, sleeps: false };
+        let (state, filled) = (Mutex::new(state), Condvar::new());
+        Self { state, filled, records_max, pace: Pace::new() }
+    }
+
+    /// When groups are begun.
+    pub(crate) const fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// Puts a record in, or refuses it.
-    ///
-    /// The writer is woken at once; for a thread that tells when it is [idle](Self::idle) only then,
-    /// or when there are enough of them.
     pub(crate) fn push(&self, members: String) -> Pending {
         let (done, pending) = oneshot::channel();
         let entry = Entry { members, done };
@@ -101,55 +101,49 @@ impl Queue {
             drop(state);
             entry.complete(Err(AppendError::Full { records_max: self.records_max }));
         } else {
+            if state.entries.is_empty() {
+                state.first = Instant::now();
+            }
             state.entries.push_back(entry);
-            let waits = TOLD.get() == Some(self.address()) && state.entries.len() < WORTH_A_WRITE;
-            if !waits {
-                self.wake(state);
+            let wakes = mem::take(&mut state.sleeps) || state.entries.len() == RECORDS_ENOUGH;
+            drop(state);
+            if wakes {
+                self.filled.notify_one();
             }
         }
         Pending(pending)
     }
 
-    /// This thread has nothing to do: what it has put in is written now. From the first time on the
-    /// writer is not woken for each of its records.
-    ///
-    /// A thread that has more to do goes on meanwhile, and more records share a write; one that has
-    /// not could not answer anybody sooner. So a server writes seldom when it is busy, and at once
-    /// when it is not.
-    pub(crate) fn idle(&self) {
-        TOLD.set(Some(self.address()));
-        let state = self.lock();
-        if !state.entries.is_empty() {
-            self.wake(state);
-        }
-    }
-
-    fn wake(&self, mut state: MutexGuard<'_, State>) {
-        let sleeps = std::mem::take(&mut state.sleeps);
-        drop(state);
-        if sleeps {
-            self.filled.notify_one();
-        }
-    }
-
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
-    }
-
-    /// Takes out up to `max` records, and waits for the first one at most so long. Returns whether
-    /// there will be no more.
+    /// Takes out up to `max` records when it is time for them, and waits for the first one at most so
+    /// long. Returns whether there will be no more.
     pub(crate) fn take(
         &self,
         group: &mut Vec<Entry>,
         max: usize,
         patience: Option<Duration>,
     ) -> bool {
+        let mut state = self.wait_for_first(patience);
+        while !state.entries.is_empty() {
+            let now = Instant::now();
+            let wait = self.pace.wait(state.first, now);
+            if wait.is_zero() || state.is_closed || state.entries.len() >= RECORDS_ENOUGH.min(max) {
+                self.pace.begin(now);
+                break;
+            }
+            state = self.filled.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let count = state.entries.len().min(max);
+        group.extend(state.entries.drain(..count));
+        state.is_closed && state.entries.is_empty()
+    }
+
+    fn wait_for_first(&self, patience: Option<Duration>) -> MutexGuard<'_, State> {
         let is_idle = |state: &mut State| {
             state.sleeps = state.entries.is_empty() && !state.is_closed;
             state.sleeps
         };
         let state = self.lock();
-        let mut state = match patience {
+        match patience {
             None => self.filled.wait_while(state, is_idle).unwrap_or_else(PoisonError::into_inner),
             Some(patience) => {
                 self.filled
@@ -157,10 +151,7 @@ impl Queue {
                     .unwrap_or_else(PoisonError::into_inner)
                     .0
             }
-        };
-        let count = state.entries.len().min(max);
-        group.extend(state.entries.drain(..count));
-        state.is_closed && state.entries.is_empty()
+        }
     }
 
     /// How many records wait.
@@ -190,8 +181,6 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use super::*;
 
     const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -220,45 +209,29 @@ mod tests {
     }
 
     #[test]
-    fn records_of_a_thread_that_tells_when_it_is_idle_wait_for_that() {
-        let queue = Queue::new(2 * WORTH_A_WRITE);
-        let sleeps = |queue: &Queue| queue.lock().sleeps;
-        let push = |count| (0..count).map(|_| queue.push(String::new())).collect::<Vec<_>>();
+    fn records_wait_for_company_while_workers_are_busy() {
+        let queue = Queue::new(2 * RECORDS_ENOUGH);
+        let push = |count| drop((0..count).map(|_| queue.push(String::new())).collect::<Vec<_>>());
         let mut group = Vec::new();
-        // The writer goes to sleep; records of other threads wake it.
-        queue.take(&mut group, 1, NOW);
-        assert!(sleeps(&queue));
-        drop(push(1));
-        assert!(!sleeps(&queue));
-
-        queue.idle();
-        queue.take(&mut group, 1, NOW);
-        queue.take(&mut group, 1, NOW);
-        queue.idle();
-        assert!(sleeps(&queue), "there is nothing to write");
-        drop(push(WORTH_A_WRITE - 1));
-        assert!(sleeps(&queue), "this thread is busy");
-        thread::scope(|scope| {
-            scope.spawn(|| drop(push(1)));
-        });
-        assert!(!sleeps(&queue), "another thread is not asked");
-
-        queue.take(&mut group, 2 * WORTH_A_WRITE, NOW);
-        queue.take(&mut group, 1, NOW);
-        drop(push(1));
-        assert!(sleeps(&queue));
-        queue.idle();
-        assert!(!sleeps(&queue));
-
-        queue.take(&mut group, 1, NOW);
-        queue.take(&mut group, 1, NOW);
-        drop(push(WORTH_A_WRITE));
-        assert!(!sleeps(&queue), "there are many");
-        // Of another queue it has said nothing.
-        let other = Queue::new(1);
-        other.take(&mut group, 1, NOW);
-        drop(other.push(String::new()));
-        assert!(!sleeps(&other));
+        queue.pace().sleeps();
+        queue.pace().wakes();
+        for _ in 0..100 {
+            queue.pace().end(Duration::from_secs(3600));
+        }
+        // One alone waits, and is not forgotten.
+        let begun = Instant::now();
+        push(1);
+        queue.take(&mut group, 100, None);
+        assert!(group.len() == 1 && begun.elapsed() >= Duration::from_millis(1));
+        // Enough of them do not, nor those of a queue that is closed.
+        push(RECORDS_ENOUGH);
+        let first = queue.lock().first;
+        queue.take(&mut group, 100, None);
+        assert_eq!(group.len(), 1 + RECORDS_ENOUGH);
+        assert_eq!(queue.lock().first, first);
+        push(1);
+        queue.close();
+        assert!(queue.take(&mut group, 100, None));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use time::{OffsetDateTime, UtcOffset};
 
 use super::chain::{ChainId, ChainKey, Head};
@@ -147,6 +148,7 @@ impl Writer {
             let mut group = std::mem::take(&mut self.group);
             let patience = self.failure.as_ref().map(Failure::until_retry);
             let is_last = shared.queue.take(&mut group, self.group_records_max, patience);
+            let begun = processor_time();
             let written = self.write_group(&group);
             if written.is_err() {
                 self.refused += group.len() as u64;
@@ -155,6 +157,7 @@ impl Writer {
                 entry.complete(written.clone());
             }
             self.group = group;
+            shared.queue.pace().end(processor_time().saturating_sub(begun));
             if is_last {
                 return self.end_file("stop").map(|()| self.head).map_err(AppendError::Failed);
             }
@@ -311,6 +314,12 @@ impl Failure {
     fn until_retry(&self) -> Duration {
         self.retry_at.saturating_duration_since(Instant::now())
     }
+}
+
+/// What this thread has used of a processor.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Cuts off what is behind the acknowledged bytes; how much that was.
