@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::panic::{self, AssertUnwindSafe};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
@@ -49,17 +49,21 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for CountingExecutor {
 ///
 /// The future is gone afterwards, so nobody sees what it left half done, except through locks, which
 /// are poisoned.
-pub(super) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    Caught(pin!(future)).await
+///
+/// It is in a box of its own: a future that is made of another one has room for it twice, and the
+/// allocator keeps only small pieces at hand.
+pub(super) fn caught<F: Future>(future: F) -> Caught<F> {
+    Caught(Box::pin(future))
 }
 
 /// A panic whose payload was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Panicked;
 
-struct Caught<'a, F>(Pin<&'a mut F>);
+/// What [`caught`] makes of a future.
+pub(super) struct Caught<F>(Pin<Box<F>>);
 
-impl<F: Future> Future for Caught<'_, F> {
+impl<F: Future> Future for Caught<F> {
     type Output = Result<F::Output, Panicked>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
