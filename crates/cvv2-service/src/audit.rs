@@ -39,6 +39,7 @@ mod chain;
 mod error;
 mod file_name;
 mod folder;
+mod group;
 mod header;
 mod line;
 mod options;
@@ -153,7 +154,7 @@ impl AuditLog {
     ///
     /// Records are in the log in the order in which they are handed over.
     pub fn append(&self, record: &Record<'_>) -> Pending {
-        self.shared.queue.push(record.to_members())
+        self.shared.queue.push(|line| record.write_members(line))
     }
 
     /// What the workers of an asynchronous runtime say to the log about themselves. From then on groups

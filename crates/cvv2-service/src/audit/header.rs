@@ -36,7 +36,8 @@ pub(crate) struct Header {
 impl Header {
     /// The members of its line.
     pub(crate) fn members(&self, time: OffsetDateTime, key: &ChainKey) -> String {
-        Line::new(time, FILE)
+        let mut members = String::new();
+        Line::begin(&mut members, time, FILE)
             .text("format", Some(FORMAT))
             .text("key", Some(key.check_value()))
             .shown("chain", Some(self.chain))
@@ -45,8 +46,8 @@ impl Header {
             .shown("previous", Some(self.previous.mac))
             .number("previous_bytes", Some(self.previous_bytes))
             .number("cut_bytes", Some(self.cut_bytes))
-            .number("refused", Some(self.refused))
-            .into_members()
+            .number("refused", Some(self.refused));
+        members
     }
 
     /// Reads a first line, of which nobody has verified the code yet.
@@ -81,7 +82,9 @@ impl Header {
 
 /// The members of a last line.
 pub(crate) fn file_end(time: OffsetDateTime, cause: impl Display) -> String {
-    Line::new(time, FILE_END).shown("cause", Some(cause)).into_members()
+    let mut members = String::new();
+    Line::begin(&mut members, time, FILE_END).shown("cause", Some(cause));
+    members
 }
 
 /// Why a file was begun.

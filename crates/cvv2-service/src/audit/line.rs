@@ -13,16 +13,12 @@ pub const LINE_BYTES_MAX: usize = 4096;
 /// (`\u2026`) shows.
 pub const TEXT_BYTES_MAX: usize = 250;
 
-/// Room for the members of most lines, so that few have to grow.
-const CAPACITY: usize = 768;
-
 /// The members of a line but the first, `sequence`, and the last, `mac`: those are the writer's.
-pub(crate) struct Line(String);
+pub(crate) struct Line<'a>(&'a mut String);
 
-impl Line {
-    /// The members that every line has.
-    pub(crate) fn new(time: OffsetDateTime, event: &'static str) -> Self {
-        let mut line = String::with_capacity(CAPACITY);
+impl<'a> Line<'a> {
+    /// Appends the members that every line has; the others follow.
+    pub(crate) fn begin(line: &'a mut String, time: OffsetDateTime, event: &'static str) -> Self {
         line.push_str(",\"time\":\"");
         line.push_str(rfc3339::micros_utc(time).as_str());
         line.push_str("\",\"event\":\"");
@@ -50,7 +46,7 @@ impl Line {
         self.name(name);
         let Some(value) = value else { return self.null() };
         self.0.push('"');
-        let mut escaped = Escaped { line: &mut self.0, left: TEXT_BYTES_MAX, is_cut: false };
+        let mut escaped = Escaped { line: self.0, left: TEXT_BYTES_MAX, is_cut: false };
         // It ends early only to leave the rest out.
         let _ = write(value, &mut escaped);
         if escaped.is_cut {
@@ -68,18 +64,13 @@ impl Line {
         self
     }
 
-    /// The members as text.
-    pub(crate) fn into_members(self) -> String {
-        self.0
-    }
-
     fn name(&mut self, name: &'static str) {
         self.0.push_str(",\"");
         self.0.push_str(name);
         self.0.push_str("\":");
     }
 
-    fn null(mut self) -> Self {
+    fn null(self) -> Self {
         self.0.push_str("null");
         self
     }
@@ -166,7 +157,9 @@ mod tests {
     const NOW: OffsetDateTime = datetime!(2026-01-02 03:04:05.678901 +4);
 
     fn line(text: &str) -> String {
-        Line::new(NOW, "test").text("text", Some(text)).into_members()
+        let mut line = String::new();
+        Line::begin(&mut line, NOW, "test").text("text", Some(text));
+        line
     }
 
     /// What a reader of JSON finds in the member.
@@ -177,13 +170,14 @@ mod tests {
 
     #[test]
     fn members_are_as_documented() {
-        let line = Line::new(NOW, "test")
+        let mut line = String::new();
+        Line::begin(&mut line, NOW, "test")
             .text("none", None)
             .number("some", Some(u64::MAX))
             .number("no", None)
             .text("text", Some("a\"\\\n\u{7f}\u{202e}é\u{1f512}~"));
         assert_eq!(
-            line.into_members(),
+            line,
             r#","time":"2026-01-01T23:04:05.678901Z","event":"test","none":null,"#.to_owned()
                 + r#""some":18446744073709551615,"no":null,"#
                 + r#""text":"a\"\\\u000a\u007f\u202e\u00e9\ud83d\udd12~""#

@@ -1,6 +1,5 @@
 //! Records on their way to the writer, and what their callers wait for.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::error::AppendError;
+use super::group::Group;
 use super::pace::{Pace, RECORDS_ENOUGH};
 
 /// A record that was handed over: ready when it is on disk, or will never be.
@@ -44,21 +44,6 @@ impl Future for Pending {
     }
 }
 
-/// A record in the queue.
-pub(crate) struct Entry {
-    /// The members of its line.
-    pub(crate) members: String,
-    done: oneshot::Sender<Result<(), AppendError>>,
-}
-
-impl Entry {
-    /// Tells whoever waits for it.
-    pub(crate) fn complete(self, result: Result<(), AppendError>) {
-        // Who has gone does not want to know.
-        let _ = self.done.send(result);
-    }
-}
-
 /// The queue: many put records in, one writer takes them out in groups.
 pub(crate) struct Queue {
     state: Mutex<State>,
@@ -68,7 +53,7 @@ pub(crate) struct Queue {
 }
 
 struct State {
-    entries: VecDeque<Entry>,
+    group: Group,
     /// When the first of them came.
     first: Instant,
     is_closed: bool,
@@ -78,8 +63,8 @@ struct State {
 
 impl Queue {
     pub(crate) fn new(records_max: usize) -> Self {
-        let (entries, first) = (VecDeque::new(), Instant::now());
-        let state = State { entries, first, is_closed: false, sleeps: false };
+        let (group, first) = (Group::default(), Instant::now());
+        let state = State { group, first, is_closed: false, sleeps: false };
         let (state, filled) = (Mutex::new(state), Condvar::new());
         Self { state, filled, records_max, pace: Pace::new() }
     }
@@ -89,57 +74,55 @@ impl Queue {
         &self.pace
     }
 
-    /// Puts a record in, or refuses it.
-    pub(crate) fn push(&self, members: String) -> Pending {
+    /// Puts in the record whose members `write` appends, or refuses it.
+    pub(crate) fn push(&self, write: impl FnOnce(&mut String)) -> Pending {
         let (done, pending) = oneshot::channel();
-        let entry = Entry { members, done };
         let mut state = self.lock();
-        if state.is_closed {
-            drop(state);
-            entry.complete(Err(AppendError::Stopped));
-        } else if state.entries.len() >= self.records_max {
-            drop(state);
-            entry.complete(Err(AppendError::Full { records_max: self.records_max }));
+        let refusal = if state.is_closed {
+            Some(AppendError::Stopped)
+        } else if state.group.len() >= self.records_max {
+            Some(AppendError::Full { records_max: self.records_max })
         } else {
-            if state.entries.is_empty() {
-                state.first = Instant::now();
-            }
-            state.entries.push_back(entry);
-            let wakes = mem::take(&mut state.sleeps) || state.entries.len() == RECORDS_ENOUGH;
+            None
+        };
+        if let Some(refusal) = refusal {
             drop(state);
-            if wakes {
-                self.filled.notify_one();
-            }
+            // Who has gone does not want to know.
+            let _ = done.send(Err(refusal));
+            return Pending(pending);
+        }
+        if state.group.is_empty() {
+            state.first = Instant::now();
+        }
+        state.group.push(write, done);
+        let wakes = mem::take(&mut state.sleeps) || state.group.len() == RECORDS_ENOUGH;
+        drop(state);
+        if wakes {
+            self.filled.notify_one();
         }
         Pending(pending)
     }
 
     /// Takes out up to `max` records when it is time for them, and waits for the first one at most so
     /// long. Returns whether there will be no more.
-    pub(crate) fn take(
-        &self,
-        group: &mut Vec<Entry>,
-        max: usize,
-        patience: Option<Duration>,
-    ) -> bool {
+    pub(crate) fn take(&self, group: &mut Group, max: usize, patience: Option<Duration>) -> bool {
         let mut state = self.wait_for_first(patience);
-        while !state.entries.is_empty() {
+        while !state.group.is_empty() {
             let now = Instant::now();
             let wait = self.pace.wait(state.first, now);
-            if wait.is_zero() || state.is_closed || state.entries.len() >= RECORDS_ENOUGH.min(max) {
+            if wait.is_zero() || state.is_closed || state.group.len() >= RECORDS_ENOUGH.min(max) {
                 self.pace.begin(now);
                 break;
             }
             state = self.filled.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let count = state.entries.len().min(max);
-        group.extend(state.entries.drain(..count));
-        state.is_closed && state.entries.is_empty()
+        state.group.move_to(group, max);
+        state.is_closed && state.group.is_empty()
     }
 
     fn wait_for_first(&self, patience: Option<Duration>) -> MutexGuard<'_, State> {
         let is_idle = |state: &mut State| {
-            state.sleeps = state.entries.is_empty() && !state.is_closed;
+            state.sleeps = state.group.is_empty() && !state.is_closed;
             state.sleeps
         };
         let state = self.lock();
@@ -156,7 +139,7 @@ impl Queue {
 
     /// How many records wait.
     pub(crate) fn len(&self) -> usize {
-        self.lock().entries.len()
+        self.lock().group.len()
     }
 
     /// Takes no more records; those that are in it can still be taken out.
@@ -170,7 +153,7 @@ impl Queue {
         let mut state = self.lock();
         state.is_closed = true;
         // Their callers learn of it by the drop.
-        state.entries.clear();
+        state.group = Group::default();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -188,35 +171,36 @@ mod tests {
     #[test]
     fn records_come_out_in_groups_in_their_order_and_one_too_many_is_refused() {
         let queue = Queue::new(3);
-        let pending: Vec<_> = ["a", "b", "c"].map(|text| queue.push(text.to_owned())).into();
-        let full = queue.push("d".to_owned()).wait();
+        let pending: Vec<_> =
+            ["a", "b", "c"].map(|text| queue.push(|out| out.push_str(text))).into();
+        let full = queue.push(|_| ()).wait();
         assert!(matches!(full, Err(AppendError::Full { records_max: 3 })));
 
-        let mut group = Vec::new();
+        let mut group = Group::default();
         assert!(!queue.take(&mut group, 2, None));
-        assert_eq!((group[0].members.as_str(), group[1].members.as_str()), ("a", "b"));
+        assert!(group.members().eq(["a", "b"]));
+        group.complete(&Ok(()));
         assert_eq!(queue.len(), 1);
         queue.close();
         assert!(queue.take(&mut group, 2, None));
-        for entry in group.drain(..) {
-            entry.complete(Ok(()));
-        }
+        assert!(group.members().eq(["c"]));
+        group.complete(&Ok(()));
         for pending in pending {
             pending.wait().unwrap();
         }
         assert!(queue.take(&mut group, 2, NOW) && group.is_empty());
-        assert!(matches!(queue.push("e".to_owned()).wait(), Err(AppendError::Stopped)));
+        assert!(matches!(queue.push(|_| ()).wait(), Err(AppendError::Stopped)));
     }
 
     #[test]
     fn records_wait_for_company_while_workers_are_busy() {
         let queue = Queue::new(2 * RECORDS_ENOUGH);
-        let push = |count| drop((0..count).map(|_| queue.push(String::new())).collect::<Vec<_>>());
-        let mut group = Vec::new();
+        let push = |count| drop((0..count).map(|_| queue.push(|_| ())).collect::<Vec<_>>());
+        let mut group = Group::default();
         queue.pace().sleeps();
         queue.pace().wakes();
         for _ in 0..100 {
-            queue.pace().end(Duration::from_secs(3600));
+            queue.pace().end(Duration::from_hours(1));
         }
         // One alone waits, and is not forgotten.
         let begun = Instant::now();
@@ -224,11 +208,11 @@ mod tests {
         queue.take(&mut group, 100, None);
         assert!(group.len() == 1 && begun.elapsed() >= Duration::from_millis(1));
         // Enough of them do not, nor those of a queue that is closed.
+        group.complete(&Ok(()));
         push(RECORDS_ENOUGH);
-        let first = queue.lock().first;
         queue.take(&mut group, 100, None);
-        assert_eq!(group.len(), 1 + RECORDS_ENOUGH);
-        assert_eq!(queue.lock().first, first);
+        assert_eq!(group.len(), RECORDS_ENOUGH);
+        group.complete(&Ok(()));
         push(1);
         queue.close();
         assert!(queue.take(&mut group, 100, None));
@@ -237,9 +221,9 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_writer_that_is_gone() {
         let queue = Queue::new(3);
-        let pending = queue.push("a".to_owned());
+        let pending = queue.push(|_| ());
         queue.abandon();
         assert!(matches!(pending.wait(), Err(AppendError::Stopped)));
-        assert!(matches!(queue.push("b".to_owned()).wait(), Err(AppendError::Stopped)));
+        assert!(matches!(queue.push(|_| ()).wait(), Err(AppendError::Stopped)));
     }
 }

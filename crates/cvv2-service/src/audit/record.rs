@@ -28,12 +28,12 @@ pub enum Record<'a> {
 }
 
 impl Record<'_> {
-    /// The members of its line.
-    pub(crate) fn to_members(&self) -> String {
+    /// Appends the members of its line.
+    pub(crate) fn write_members(&self, line: &mut String) {
         match self {
-            Self::Request(request) => request.to_members(),
-            Self::Token(token) => token.to_members(),
-            Self::Event(event) => event.to_members(),
+            Self::Request(request) => request.write_members(line),
+            Self::Token(token) => token.write_members(line),
+            Self::Event(event) => event.write_members(line),
         }
     }
 }
@@ -75,9 +75,9 @@ pub struct RequestRecord<'a> {
 }
 
 impl RequestRecord<'_> {
-    fn to_members(&self) -> String {
+    fn write_members(&self, line: &mut String) {
         let outcome = self.outcome;
-        Line::new(self.time, "request")
+        Line::begin(line, self.time, "request")
             .text("caller", self.caller)
             .text("client", self.client)
             .text("bank", outcome.bank.as_ref().map(BankId::as_str))
@@ -94,8 +94,7 @@ impl RequestRecord<'_> {
             .text("tracking_id", outcome.tracking_id.as_deref())
             .number("replayed", Some(outcome.replayed.into()))
             .number("unknown_fields", Some(outcome.unknown_fields as u64))
-            .number("duration_us", Some(micros(self.duration)))
-            .into_members()
+            .number("duration_us", Some(micros(self.duration)));
     }
 }
 
@@ -132,15 +131,14 @@ pub struct TokenRecord<'a> {
 }
 
 impl TokenRecord<'_> {
-    fn to_members(&self) -> String {
-        Line::new(self.time, "token")
+    fn write_members(&self, line: &mut String) {
+        Line::begin(line, self.time, "token")
             .text("caller", self.outcome.client.as_deref())
             .text("client", self.outcome.token_id.as_deref())
             .shown("cause", self.outcome.refusal)
             .number("http_status", Some(self.http_status.into()))
             .shown("origin", self.origin)
-            .number("duration_us", Some(micros(self.duration)))
-            .into_members()
+            .number("duration_us", Some(micros(self.duration)));
     }
 }
 
@@ -172,12 +170,11 @@ impl EventRecord<'_> {
         Self { time, event, caller: None, card_key: None, detail: None }
     }
 
-    fn to_members(&self) -> String {
-        Line::new(self.time, self.event.name())
+    fn write_members(&self, line: &mut String) {
+        Line::begin(line, self.time, self.event.name())
             .text("caller", self.caller)
             .shown("card_key", self.card_key)
-            .text("detail", self.detail)
-            .into_members()
+            .text("detail", self.detail);
     }
 }
 
@@ -244,6 +241,12 @@ mod tests {
 
     use super::super::line::{LINE_BYTES_MAX, TEXT_BYTES_MAX};
     use super::*;
+
+    fn members(record: &Record<'_>) -> String {
+        let mut line = String::new();
+        record.write_members(&mut line);
+        line
+    }
     use crate::auth::TokenRefusal;
     use crate::cause::Cause;
     use crate::envelope::{ErrorCode, Function};
@@ -283,7 +286,7 @@ mod tests {
     #[test]
     fn a_request_is_one_line_in_the_documented_order() {
         assert_eq!(
-            Record::from(request(&outcome())).to_members(),
+            members(&Record::from(request(&outcome()))),
             TIME.to_owned()
                 + r#","event":"request","caller":"ivr","client":"token 7","bank":"NIC""#
                 + r#","function":"get_cvv2","card":"999841XXXXXXXXXX7162""#
@@ -308,7 +311,7 @@ mod tests {
         let record =
             RequestRecord { caller: None, client: None, origin: None, ..request(&outcome) };
         assert_eq!(
-            Record::from(record).to_members(),
+            members(&Record::from(record)),
             TIME.to_owned()
                 + r#","event":"request","caller":null,"client":null,"bank":null"#
                 + r#","function":"verify_cvv2","card":null,"card_key":null,"kcv":null"#
@@ -329,7 +332,7 @@ mod tests {
             let (origin, duration) = (None, Duration::from_millis(30));
             let record =
                 TokenRecord { time: NOW, outcome: &outcome, http_status: 200, origin, duration };
-            Record::from(record).to_members()
+            members(&Record::from(record))
         };
         assert_eq!(
             record(None, Some("t7")),
@@ -350,7 +353,7 @@ mod tests {
             ..EventRecord::new(NOW, Event::LimitCleared)
         };
         assert_eq!(
-            Record::from(event).to_members(),
+            members(&Record::from(event)),
             TIME.to_owned()
                 + r#","event":"limit_cleared","caller":"ops""#
                 + r#","card_key":"01010101010101010101010101010101","detail":null"#
@@ -361,7 +364,7 @@ mod tests {
     fn a_truncated_pan_and_its_hash_are_never_side_by_side() {
         let shown = |card: &str, card_key| {
             let outcome = Outcome { card: Some(card.to_owned()), card_key, ..outcome() };
-            Record::from(request(&outcome)).to_members().contains(card)
+            members(&Record::from(request(&outcome))).contains(card)
         };
         let key = Some(CardKey::from_bytes([0; 16]));
         for card in ["411111XXXXXX1111", "XXXXXXXX1111", "411111XXXXXXXXX1111"] {
@@ -388,7 +391,7 @@ mod tests {
         record.caller = Some(&long);
         record.client = Some(&long);
         record.duration = Duration::MAX;
-        let members = Record::from(record).to_members();
+        let members = members(&Record::from(record));
         let others = r#"{"sequence":18446744073709551615,"mac":""}"#.len() + 64 + 1;
         // A cause is as long as a text may be, and this one is shorter.
         assert!(members.len() + TEXT_BYTES_MAX + others <= LINE_BYTES_MAX);

@@ -26,8 +26,8 @@ use super::chain::{ChainId, ChainKey, Head};
 use super::error::{AppendError, WriteFault};
 use super::file_name::FileName;
 use super::folder::Folder;
+use super::group::Group;
 use super::header::{Cause, Header, file_end};
-use super::queue::Entry;
 use super::recovery::End;
 use super::sealed::seal;
 use super::shared::Shared;
@@ -44,7 +44,7 @@ pub(crate) struct Writer {
     /// Records that were refused since the log could last be written.
     refused: u64,
     group_records_max: usize,
-    group: Vec<Entry>,
+    group: Group,
     text: Vec<u8>,
 }
 
@@ -134,7 +134,7 @@ impl Writer {
             failure: None,
             refused: 0,
             group_records_max,
-            group: Vec::new(),
+            group: Group::default(),
             text: Vec::new(),
         }
     }
@@ -153,9 +153,7 @@ impl Writer {
             if written.is_err() {
                 self.refused += group.len() as u64;
             }
-            for entry in group.drain(..) {
-                entry.complete(written.clone());
-            }
+            group.complete(&written);
             self.group = group;
             shared.queue.pace().end(processor_time().saturating_sub(begun));
             if is_last {
@@ -164,14 +162,14 @@ impl Writer {
         }
     }
 
-    fn write_group(&mut self, group: &[Entry]) -> Result<(), AppendError> {
+    fn write_group(&mut self, group: &Group) -> Result<(), AppendError> {
         let write = |writer: &mut Self| {
             writer.make_ready()?;
             if group.is_empty() {
                 return Ok(());
             }
             writer.rotate_if_due()?;
-            writer.write(group.iter().map(|entry| entry.members.as_str()))?;
+            writer.write(group.members())?;
             writer.shared.set_head(writer.head, false);
             Ok(())
         };
@@ -374,7 +372,7 @@ mod tests {
     }
 
     fn push(shared: &Shared, count: usize) -> Vec<Pending> {
-        (0..count).map(|_| shared.queue.push(",\"event\":\"test\"".to_owned())).collect()
+        (0..count).map(|_| shared.queue.push(|text| text.push_str(",\"event\":\"test\""))).collect()
     }
 
     #[test]
