@@ -7,6 +7,7 @@ mod rotation;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod writing;
 
 use std::fmt;
@@ -18,7 +19,7 @@ use heed::RoTxn;
 
 use self::directory::WriterLock;
 use self::generation::{Access, Generation};
-use self::writing::Turns;
+use self::turns::Turns;
 use super::{CardStore, CardVisitor, CheckReport, NewCard, PutOutcome, StoreError, unopened};
 use crate::bank::BankId;
 use crate::card_ref::CardRef;

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 #[path = "../../../tests/canaries/mod.rs"]
 mod canaries;
+mod turns;
 
 use canaries::{forms, is_in};
 
