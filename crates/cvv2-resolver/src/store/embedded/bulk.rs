@@ -37,7 +37,8 @@ use super::writing::Writing;
 use super::{EmbeddedStore, directory};
 use crate::import::{
     Blocks, CardImport, Claim, Columns, Flaw, ImportError, ImportOptions, ImportProgress,
-    ImportStage, ImportSummary, ImportWatcher, Refusals, SealedBlock, scan, start, tell,
+    ImportStage, ImportSummary, ImportWatcher, Refusals, SealedBlock, all_processors, scan, start,
+    tell,
 };
 use crate::seal::{Table, Unopened};
 use crate::store::{CardStore, NewCard, PutOutcome, StoreError, unopened};
@@ -162,7 +163,7 @@ impl<'s> Import<'s> {
         let sealer = &self.store.sealer;
         let under = (&**sealer, sealer.current());
         let mut end = blocks.position().clone();
-        scan(blocks, columns, options.exid_form, under, &mut |block| {
+        scan(blocks, columns, options.exid_form, under, all_processors(), &mut |block| {
             self.take(&block).map_err(StoreError::from)?;
             end = block.end;
             (self.progress.offset, self.progress.rows) = (end.offset, end.rows);
