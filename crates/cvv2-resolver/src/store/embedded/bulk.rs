@@ -415,11 +415,16 @@ impl EmbeddedStore {
         drop(new);
         // From here on its commits wait for the disk.
         let new = Generation::open(&self.directory, number, Access::Write, &self.sealer)?;
+        let new = Arc::new(new);
+        let next = |generation| {
+            *self.next.lock().unwrap_or_else(PoisonError::into_inner) = generation;
+        };
         let mut txn = old.env.write_txn()?;
         old.tables.set_successor(&mut txn, number)?;
+        next(Some(Arc::clone(&new)));
         // Nothing is taken away where this fails: the disk may have it nevertheless.
-        txn.commit()?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        txn.commit().inspect_err(|_| next(None))?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
         // What cannot be taken away now is taken away when the store is opened again.
         let _ = generation::remove_others(&self.directory, number);
         Ok(())
