@@ -75,8 +75,8 @@ fn main() -> Failable<()> {
     for reader in beside.readers {
         println!("  a reader meanwhile         {}", reader.times);
         println!(
-            "    the longest one waited for a processor {} ns, pages read from disk {}",
-            reader.longest.waited, reader.longest.read
+            "    the longest one had a processor for {} ns, waited for one {} ns, pages read {}",
+            reader.longest.ran, reader.longest.waited, reader.longest.read
         );
     }
     there += more;
@@ -203,6 +203,8 @@ fn look_up_beside(store: &EmbeddedStore, home: &Path, cards: Range<u64>) -> Fail
 /// What a thread has waited for.
 #[derive(Clone, Copy, Default)]
 struct Waits {
+    /// How long it had a processor, in nanoseconds.
+    ran: u64,
     /// How long it was ready and had no processor, in nanoseconds.
     waited: u64,
     /// Pages that were read from the disk for it.
@@ -224,12 +226,16 @@ impl Waits {
             let words = text.rsplit(')').next().and_then(|text| text.split_whitespace().nth(at));
             words.and_then(|number| number.parse().ok()).unwrap_or_default()
         };
-        // The second number, and the tenth behind the name: major faults.
-        Self { waited: number(schedule, 1), read: number(stat, 9) }
+        // The tenth number behind the name is that of major faults.
+        Self { ran: number(schedule, 0), waited: number(schedule, 1), read: number(stat, 9) }
     }
 
     fn since(self, before: Self) -> Self {
-        Self { waited: self.waited - before.waited, read: self.read - before.read }
+        Self {
+            ran: self.ran - before.ran,
+            waited: self.waited - before.waited,
+            read: self.read - before.read,
+        }
     }
 }
 
