@@ -11,6 +11,7 @@ mod turns;
 mod writing;
 
 use std::fmt;
+use std::mem;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
@@ -202,7 +203,8 @@ impl EmbeddedStore {
         }
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.number == from.number {
-            *current = Arc::new(open_for_reading(&self.directory, &self.sealer)?);
+            let next = open_for_reading(&self.directory, &self.sealer)?;
+            generation::retire(mem::replace(&mut *current, Arc::new(next)));
         }
         Ok(Arc::clone(&current))
     }

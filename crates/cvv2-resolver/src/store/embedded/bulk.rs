@@ -24,6 +24,7 @@ mod progress;
 mod spool;
 
 use std::io::{self, Read};
+use std::mem;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -195,7 +196,7 @@ impl<'s> Import<'s> {
     fn note(&mut self, ahead: u64) -> Result<(), StoreError> {
         self.progress.spool_len = self.spool.flush()?;
         self.progress.unread_len = self.unread.flush()?;
-        let counted = std::mem::replace(&mut self.progress.seals_ahead, ahead);
+        let counted = mem::replace(&mut self.progress.seals_ahead, ahead);
         let more = (self.seals + ahead).cast_signed() - counted.cast_signed();
         self.seals = 0;
 
@@ -424,7 +425,9 @@ impl EmbeddedStore {
         next(Some(Arc::clone(&new)));
         // Nothing is taken away where this fails: the disk may have it nevertheless.
         txn.commit().inspect_err(|_| next(None))?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        let old =
+            mem::replace(&mut *self.current.write().unwrap_or_else(PoisonError::into_inner), new);
+        generation::retire(old);
         // What cannot be taken away now is taken away when the store is opened again.
         let _ = generation::remove_others(&self.directory, number);
         Ok(())
