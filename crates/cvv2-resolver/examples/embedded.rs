@@ -148,7 +148,7 @@ fn anonymous() -> u64 {
 /// Writes a file of so many bytes, durably; returns seconds.
 fn write_bare(home: &Path, bytes: u64) -> Failable<f64> {
     let path = home.join("written");
-    let (start, block) = (Instant::now(), [7; 256 * 1024]);
+    let (start, block) = (Instant::now(), vec![7; 256 * 1024]);
     let mut file = File::create(&path)?;
     for _ in 0..bytes / block.len() as u64 {
         file.write_all(&block)?;
