@@ -5,9 +5,10 @@
 //! ```
 //!
 //! Writes a CSV file of so many invented cards, two identifiers each, in an order that is none of the
-//! keys'. Imports it into an empty store, and a tenth as many more into that one while two threads look
-//! cards up. Looks a million cards up, beside as many bare reads of LMDB in the same file. Puts single
-//! cards, durably, beside the disk's own `fdatasync`. Ten million cards take some 6 GB of disk in
+//! keys'. Imports it into an empty store, beside the disk's own rate for as large a file; a tenth as
+//! many more into that one, and half as many, with nobody beside; and a tenth while two threads look
+//! cards up. Puts single cards, durably, beside the disk's own `fdatasync`. Looks a million cards up,
+//! beside as many bare reads of LMDB in the same file. Ten million cards take some 12 GB of disk in
 //! FOLDER, or else in the temporary directory, and some minutes; a hundred thousand are for routine
 //! runs.
 #![expect(unsafe_code, reason = "the peer maps the file as the store does")]
@@ -15,6 +16,8 @@
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -51,20 +54,34 @@ fn main() -> Failable<()> {
     let (keys, place) = (StoreKeys::generate()?, home.join("cards"));
     let store = EmbeddedStore::create(&place, &keys)?;
 
-    let file = csv(home, 0..cards)?;
-    let (seconds, anonymous) = import(&store, &file)?;
+    let (seconds, anonymous) = import(&store, home, 0..cards)?;
     println!("import into an empty store   {} cards/s", rate(cards, seconds));
     println!("  memory beside mapped pages {} MiB at most", anonymous / 1024);
-    println!("file                         {} bytes a card", size(&place)? / cards);
+    let bytes = size(&place)?;
+    println!("file                         {} bytes a card", bytes / cards);
+    println!("  the disk writes as much in {:.1} s", write_bare(home, bytes)?);
 
-    let more = csv(home, cards..cards + cards / 10)?;
-    let beside = look_up_beside(&store, &more, cards)?;
-    println!("import into that store       {} cards/s", rate(cards / 10, beside.seconds));
-    for times in beside.readers {
-        println!("  a reader meanwhile         {times}");
+    let mut there = cards;
+    for more in [cards / 10, cards / 2] {
+        let (seconds, anonymous) = import(&store, home, there..there + more)?;
+        println!("{more} more into {there}  {} cards/s, {seconds:.1} s", rate(more, seconds));
+        println!("  memory beside mapped pages {} MiB at most", anonymous / 1024);
+        there += more;
+        println!("  the disk writes it all in  {:.1} s", write_bare(home, size(&place)?)?);
     }
+    let more = cards / 10;
+    let beside = look_up_beside(&store, home, there..there + more)?;
+    println!("{more} more beside readers  {} cards/s", rate(more, beside.seconds));
+    for reader in beside.readers {
+        println!("  a reader meanwhile         {}", reader.times);
+        println!(
+            "    the longest one had a processor for {} ns, waited for one {} ns, pages read {}",
+            reader.longest.ran, reader.longest.waited, reader.longest.read
+        );
+    }
+    there += more;
 
-    puts(&store, cards + cards / 10, home)?;
+    puts(&store, there, home)?;
     drop(store);
 
     let mut lookups = Vec::new();
@@ -83,16 +100,25 @@ fn main() -> Failable<()> {
 }
 
 /// Writes cards as CSV.
-fn csv(home: &Path, cards: std::ops::Range<u64>) -> Failable<PathBuf> {
+fn csv(home: &Path, cards: Range<u64>) -> Failable<PathBuf> {
     let path = home.join(format!("{}.csv", cards.start));
     let mut file = BufWriter::new(File::create(&path)?);
     write_csv(&mut file, cards)?;
     file.flush()?;
+    // What is measured next does not have to share the disk with it.
+    file.get_ref().sync_all()?;
     Ok(path)
 }
 
-/// Imports a file; returns seconds and the most memory, in KiB, that was not of mapped files.
-fn import(store: &EmbeddedStore, file: &Path) -> Failable<(f64, u64)> {
+/// Imports cards; returns seconds and the most memory, in KiB, that was not of mapped files.
+fn import(store: &EmbeddedStore, home: &Path, cards: Range<u64>) -> Failable<(f64, u64)> {
+    let file = csv(home, cards)?;
+    let imported = import_file(store, &file);
+    fs::remove_file(file)?;
+    imported
+}
+
+fn import_file(store: &EmbeddedStore, file: &Path) -> Failable<(f64, u64)> {
     let (is_done, most) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -119,30 +145,98 @@ fn anonymous() -> u64 {
     words.and_then(|kib| kib.parse().ok()).unwrap_or_default()
 }
 
-struct Beside {
-    seconds: f64,
-    readers: Vec<Times>,
+/// Writes a file of so many bytes, durably; returns seconds.
+fn write_bare(home: &Path, bytes: u64) -> Failable<f64> {
+    let path = home.join("written");
+    let (start, block) = (Instant::now(), vec![7; 256 * 1024]);
+    let mut file = File::create(&path)?;
+    for _ in 0..bytes / block.len() as u64 {
+        file.write_all(&block)?;
+    }
+    file.sync_data()?;
+    let seconds = start.elapsed().as_secs_f64();
+    fs::remove_file(path)?;
+    Ok(seconds)
 }
 
-/// Imports a file while two threads look up what was there before.
-fn look_up_beside(store: &EmbeddedStore, file: &Path, cards: u64) -> Failable<Beside> {
+struct Beside {
+    seconds: f64,
+    readers: Vec<Reader>,
+}
+
+struct Reader {
+    times: Times,
+    /// What came about during the longest look-up.
+    longest: Waits,
+}
+
+/// Imports cards while two threads look up some that were there before.
+fn look_up_beside(store: &EmbeddedStore, home: &Path, cards: Range<u64>) -> Failable<Beside> {
     let is_done = AtomicBool::new(false);
+    let before = cards.start;
+    let file = csv(home, cards)?;
     thread::scope(|scope| {
         let readers = [1, 2].map(|seed| {
             let is_done = &is_done;
             scope.spawn(move || {
                 let (mut random, mut all) = (Random(seed), Vec::new());
+                let (mut longest, mut time_of_longest) = (Waits::default(), 0);
+                let clock = Waits::open().expect("Linux tells");
                 while !is_done.load(Relaxed) {
-                    all.push(time_of_one(store, random.next() % cards));
+                    let waits = Waits::so_far(&clock);
+                    let time = time_of_one(store, random.next() % before);
+                    if time > time_of_longest {
+                        (longest, time_of_longest) = (Waits::so_far(&clock).since(waits), time);
+                    }
+                    all.push(time);
                 }
-                Times::of(all)
+                Reader { times: Times::of(all), longest }
             })
         });
-        let (seconds, _) = import(store, file)?;
+        let imported = import_file(store, &file);
         is_done.store(true, Relaxed);
         let readers = readers.map(|reader| reader.join().expect("a reader does not panic"));
-        Ok(Beside { seconds, readers: readers.into() })
+        Ok(Beside { seconds: imported?.0, readers: readers.into() })
     })
+}
+
+/// What a thread has waited for.
+#[derive(Clone, Copy, Default)]
+struct Waits {
+    /// How long it had a processor, in nanoseconds.
+    ran: u64,
+    /// How long it was ready and had no processor, in nanoseconds.
+    waited: u64,
+    /// Pages that were read from the disk for it.
+    read: u64,
+}
+
+impl Waits {
+    /// The files in which the system tells it of this thread.
+    fn open() -> io::Result<[File; 2]> {
+        Ok([File::open("/proc/thread-self/schedstat")?, File::open("/proc/thread-self/stat")?])
+    }
+
+    fn so_far([schedule, stat]: &[File; 2]) -> Self {
+        let number = |file: &File, at: usize| {
+            let mut text = [0; 512];
+            let len = file.read_at(&mut text, 0).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text[..len]);
+            // The name of a thread may have blanks; it is in parentheses.
+            let words = text.rsplit(')').next().and_then(|text| text.split_whitespace().nth(at));
+            words.and_then(|number| number.parse().ok()).unwrap_or_default()
+        };
+        // The tenth number behind the name is that of major faults.
+        Self { ran: number(schedule, 0), waited: number(schedule, 1), read: number(stat, 9) }
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self {
+            ran: self.ran - before.ran,
+            waited: self.waited - before.waited,
+            read: self.read - before.read,
+        }
+    }
 }
 
 /// Puts single cards, by one thread and by 64, beside bare `fdatasync`s of a small append.

@@ -20,7 +20,7 @@ pub(crate) use csv::{BlockError, Blocks, DIGEST_LEN, Position};
 pub(crate) use header::Columns;
 pub(crate) use refusals::{Refusals, tell};
 pub(crate) use row::{Flaw, RowCard};
-pub(crate) use scan::{SealedBlock, Sealing, scan};
+pub(crate) use scan::{SealedBlock, Sealing, all_processors, scan};
 
 use crate::card_ref::ExidForm;
 use crate::store::{CardStore, PutOutcome, StoreError};

@@ -1,4 +1,4 @@
-//! Rows become sealed claims, on as many threads as there are processors.
+//! Rows become sealed claims, on one thread or several.
 
 use std::num::NonZero;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -29,16 +29,16 @@ pub(crate) struct SealedBlock {
 
 /// Reads all blocks that are left and hands them on, in order, sealed under the key of a version.
 ///
-/// This thread reads and hands on; others parse and seal. Each has a queue of its own, and the
+/// This thread reads and hands on; `threads` others parse and seal. Each has a queue of its own, and the
 /// blocks go round: so they come back in order, and no more than a few are under way.
 pub(crate) fn scan(
     blocks: &mut Blocks<'_>,
     columns: &Columns,
     form: ExidForm,
     (sealer, version): (&Sealer, KeyVersion),
+    threads: usize,
     hand_on: &mut dyn FnMut(SealedBlock) -> Result<(), ImportError>,
 ) -> Result<(), ImportError> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
     thread::scope(|scope| {
         let lanes: Vec<_> = (0..threads)
             .map(|_| {
@@ -69,6 +69,11 @@ pub(crate) fn scan(
             hand_on(sealed.map_err(StoreError::from)?)?;
         }
     })
+}
+
+/// As many threads as there are processors for them.
+pub(crate) fn all_processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX)
 }
 
 /// Blocks that wait for one thread, or for being handed on.

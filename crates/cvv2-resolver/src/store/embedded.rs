@@ -7,9 +7,11 @@ mod rotation;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod writing;
 
 use std::fmt;
+use std::mem;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
@@ -18,7 +20,7 @@ use heed::RoTxn;
 
 use self::directory::WriterLock;
 use self::generation::{Access, Generation};
-use self::writing::Turns;
+use self::turns::Turns;
 use super::{CardStore, CardVisitor, CheckReport, NewCard, PutOutcome, StoreError, unopened};
 use crate::bank::BankId;
 use crate::card_ref::CardRef;
@@ -72,6 +74,9 @@ use crate::seal::{Place, Sealer, StoreKeys, Table, Unopened};
 pub struct EmbeddedStore {
     directory: PathBuf,
     current: RwLock<Arc<Generation>>,
+    /// The generation that an import of this process makes the current one, before it is known
+    /// whether that has succeeded.
+    next: Mutex<Option<Arc<Generation>>>,
     sealer: Box<Sealer>,
     turns: Turns,
     /// Held by what takes long and changes every row.
@@ -158,6 +163,7 @@ impl EmbeddedStore {
         Self {
             directory: directory.to_owned(),
             current: RwLock::new(Arc::new(current)),
+            next: Mutex::new(None),
             sealer,
             turns: Turns::default(),
             upkeep: Mutex::new(()),
@@ -175,29 +181,32 @@ impl EmbeddedStore {
         &self,
         read: impl FnOnce(&Generation, &RoTxn<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let mut generation = self.generation();
         loop {
-            let generation = self.generation();
             let txn = generation.env.read_txn()?;
-            if generation.successor(&txn)?.is_none() {
+            let Some(successor) = generation.successor(&txn)? else {
                 return read(&generation, &txn);
-            }
+            };
             drop(txn);
-            self.go_over(&generation)?;
+            generation = self.go_over(&generation, successor)?;
         }
     }
 
-    /// Goes over from a generation that has a successor, unless another thread has done so.
-    fn go_over(&self, from: &Generation) -> Result<(), StoreError> {
+    /// Goes over from a generation that has this successor, unless another thread has done so.
+    fn go_over(&self, from: &Generation, successor: u32) -> Result<Arc<Generation>, StoreError> {
         if self.writer.is_some() {
-            // The thread that made the successor is about to go over.
-            std::thread::yield_now();
-            return Ok(());
+            // The successor is named before the commit that does so is on the disk, for which only
+            // writers have to wait.
+            let next = self.next.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let next = next.filter(|next| next.number == successor);
+            return Ok(next.unwrap_or_else(|| self.generation()));
         }
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.number == from.number {
-            *current = Arc::new(open_for_reading(&self.directory, &self.sealer)?);
+            let next = open_for_reading(&self.directory, &self.sealer)?;
+            generation::retire(mem::replace(&mut *current, Arc::new(next)));
         }
-        Ok(())
+        Ok(Arc::clone(&current))
     }
 
     /// Begins what takes long and changes every row, unless something of the kind is under way.

@@ -8,7 +8,10 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use heed::{CommitOrAbort, Env, EnvFlags, EnvOpenOptions, RoTxn};
 
@@ -136,6 +139,19 @@ pub(super) fn remove_others(directory: &Path, number: u32) -> Result<(), StoreEr
         }
     }
     Ok(())
+}
+
+/// Closes a generation that was succeeded, when nobody reads it any more and on no reader's time: the
+/// file is taken away, so whoever lets go of it last has the system take all its pages and blocks
+/// back.
+pub(super) fn retire(generation: Arc<Generation>) {
+    let close = move || {
+        while Arc::strong_count(&generation) > 1 {
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
+    // Without a thread it is closed here and now, or by its last reader.
+    let _ = thread::Builder::new().name("retire".to_owned()).spawn(close);
 }
 
 /// Addresses reserved for the file: 1 TiB, room for more cards than there are.

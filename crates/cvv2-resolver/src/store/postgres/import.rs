@@ -62,6 +62,10 @@ impl CardImport for PostgresStore {
 /// Claims of a batch, in bytes: some ten thousand cards.
 const BATCH_BYTES: usize = 4 << 20;
 
+/// One thread seals more than a connection takes, and a database on the same machine has a use for
+/// the other processors.
+const SEALING_THREADS: usize = 1;
+
 /// Seals that are counted before they are made by those who read ahead.
 const SEALS_AHEAD: u64 = 1 << 22;
 
@@ -110,14 +114,16 @@ impl<'s> Import<'s> {
         thread::scope(|scope| {
             let (to_store, batches) = sync_channel(1);
             let (tell, told) = channel();
-            let storing = scope.spawn(move || self.store_batches(&batches, version, &tell));
+            let storing = scope.spawn(move || self.store_batches(&batches, &tell));
             let mut waiting: Vec<SealedBlock> = Vec::new();
-            let read = scan(blocks, columns, options.exid_form, (sealer, version), &mut |block| {
+            let (form, under) = (options.exid_form, (sealer, version));
+            let read = scan(blocks, columns, form, under, SEALING_THREADS, &mut |block| {
                 seals.spend(block.seals)?;
                 waiting.push(block);
                 if waiting.iter().map(|block| block.claims.len()).sum::<usize>() >= BATCH_BYTES {
                     // Nobody takes it where storing has failed, which is found below.
-                    let taken = to_store.send((mem::take(&mut waiting), false));
+                    let batch = Batch::read(mem::take(&mut waiting), version)?;
+                    let taken = to_store.send((batch, false));
                     taken.map_err(|_| StoreError::Busy)?;
                     for progress in told.try_iter() {
                         watcher.progress(&progress);
@@ -125,9 +131,10 @@ impl<'s> Import<'s> {
                 }
                 Ok(())
             });
-            if read.is_ok() {
-                let _ = to_store.send((waiting, true));
-            }
+            let read = read.and_then(|()| {
+                let _ = to_store.send((Batch::read(waiting, version)?, true));
+                Ok(())
+            });
             drop(to_store);
             for progress in told {
                 watcher.progress(&progress);
@@ -140,12 +147,11 @@ impl<'s> Import<'s> {
     /// Stores one batch after the other, and tells how far it is.
     fn store_batches(
         &mut self,
-        batches: &Receiver<(Vec<SealedBlock>, bool)>,
-        sealed_under: KeyVersion,
+        batches: &Receiver<(Batch, bool)>,
         tell: &Sender<ImportProgress>,
     ) -> Result<(), StoreError> {
-        for (blocks, is_last) in batches {
-            self.store_batch(&blocks, sealed_under, is_last)?;
+        for (batch, is_last) in batches {
+            self.store_batch(&batch, is_last)?;
             // Whoever has failed to read listens no more.
             let _ = tell.send(self.report());
         }
@@ -153,13 +159,7 @@ impl<'s> Import<'s> {
     }
 
     /// Stores a batch, and with it how far the import is then.
-    fn store_batch(
-        &mut self,
-        blocks: &[SealedBlock],
-        sealed_under: KeyVersion,
-        is_last: bool,
-    ) -> Result<(), StoreError> {
-        let batch = Batch::read(blocks, sealed_under)?;
+    fn store_batch(&mut self, batch: &Batch, is_last: bool) -> Result<(), StoreError> {
         let may_know = &mut self.may_know;
         let sealer = &self.store.sealer;
         let progress = &self.progress;
@@ -167,8 +167,8 @@ impl<'s> Import<'s> {
             self.store.sealing(&|version| batch.seals_max(version), |session, under, nonces| {
                 session.take_time()?;
                 let stored = batch.store(session, (sealer, under), may_know, nonces)?;
-                let next = progress.after(blocks, &stored, is_last);
-                note_refusals(session, blocks, &stored)?;
+                let next = progress.after(batch.blocks(), &stored, is_last);
+                note_refusals(session, batch.blocks(), &stored)?;
                 next.note(session)?;
                 Ok(next)
             })?;

@@ -1,15 +1,17 @@
 //! A new generation from the old one and the claims of rows that stand alone.
 //!
+//! One thread sorts the claims, part by part, another one merges them with the old generation, and
+//! this one writes, which takes longest: it does nothing else.
+//!
 //! Both come in the order of keys, so the new file is written from one end to the other: every page
 //! is full and is written once. Writing into the old file would visit and copy nearly each of its
 //! pages as soon as there are a few new rows for each of them, and would leave them half full.
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use heed::{PutFlags, RoTxn, RwTxn};
-
+use super::building::{Piece, build};
 use super::plan::Marks;
 use super::spool::{By, Sorted, Spool};
 use super::{PARTS, part_of};
@@ -27,15 +29,15 @@ pub(super) struct Merged {
 
 /// Writes the generation after `old`, in which rows that have no mark have taken their places.
 ///
-/// It is whole but for what the caller has yet to say in its `meta`, is not synchronised, and
-/// nobody knows of it.
+/// It is whole but for what the caller has yet to say in its `meta`, is not synchronised to its end,
+/// and nobody knows of it. Nobody may write to `old` meanwhile.
 pub(super) fn merge(
     directory: &Path,
     old: &Generation,
     spool: &Spool,
     marks: &Marks,
     sealer: &Sealer,
-    behind_part: &mut dyn FnMut(usize),
+    behind_piece: &mut dyn FnMut(),
 ) -> Result<(Generation, Merged), StoreError> {
     let number = old.number + 1;
     directory::remove_generation(directory, number)?;
@@ -44,50 +46,53 @@ pub(super) fn merge(
     let mut meta = new.env.write_txn()?;
     new.tables.copy_meta(&mut meta, &old.tables, &txn)?;
     meta.commit()?;
+    drop(txn);
 
     let merged = thread::scope(|scope| {
-        // One part is sorted while the one before it is written.
-        let (sorted, parts) = sync_channel(1);
+        let (to_merge, sorted) = sync_channel(1);
+        let (to_write, pieces) = sync_channel(PIECES_AHEAD);
         scope.spawn(move || {
-            for part in 0..PARTS {
-                if sorted.send(Sorted::read(spool, part, By::Key)).is_err() {
-                    // The other side has failed.
-                    break;
-                }
-            }
+            // Nobody takes them any more where the other side has failed.
+            (0..PARTS).try_for_each(|part| to_merge.send(Sorted::read(spool, part, By::Key)))
         });
-        write(old, &txn, &new, &parts, marks, behind_part)
+        let merging = scope.spawn(move || merge_parts(old, &sorted, marks, &to_write));
+        let built = build(&new, pieces, &|| new.sync(), behind_piece);
+        let merged = merging.join().expect("a thread that panics has nothing to tell");
+        built.and(merged)
     })?;
     Ok((new, merged))
 }
 
-fn write(
+/// Pieces that are merged and wait for being written.
+const PIECES_AHEAD: usize = 4;
+
+/// Merges the claims of each part with what the old generation has of it.
+fn merge_parts(
     old: &Generation,
-    txn: &RoTxn<'_>,
-    new: &Generation,
     parts: &Receiver<std::io::Result<Sorted>>,
     marks: &Marks,
-    behind_part: &mut dyn FnMut(usize),
+    to_write: &SyncSender<Piece>,
 ) -> Result<Merged, StoreError> {
+    let txn = old.env.read_txn()?;
     let mut merged = Merged::default();
-    let mut into = Appending { new, txn: None, rows: 0 };
     for part in 0..PARTS {
         let (table, first_byte) = part_of(part);
         let sorted = parts.recv().expect("it sends every part unless it panics")?;
-        let mut stored = old.tables.rows(table).prefix_iter(txn, &[first_byte])?;
+        let mut into = Pieces { to_write, piece: Piece::new(table) };
+        let mut stored = old.tables.rows(table).prefix_iter(&txn, &[first_byte])?;
         let mut stored_row = stored.next().transpose()?;
         for claim in sorted.claims().filter(|claim| !marks.has(claim.row)) {
             while let Some((key, row)) = stored_row
                 && key < &claim.key[..]
             {
-                into.append(table, key, row)?;
+                into.push(key, row)?;
                 stored_row = stored.next().transpose()?;
             }
             let is_replaced = stored_row.is_some_and(|(key, _)| key == claim.key);
             if is_replaced {
                 stored_row = stored.next().transpose()?;
             }
-            into.append(table, claim.key, claim.sealed)?;
+            into.push(claim.key, claim.sealed)?;
             match (table, is_replaced) {
                 (Table::Cards, true) => merged.replaced += 1,
                 (Table::Cards, false) => merged.added += 1,
@@ -95,41 +100,30 @@ fn write(
             }
         }
         while let Some((key, row)) = stored_row {
-            into.append(table, key, row)?;
+            into.push(key, row)?;
             stored_row = stored.next().transpose()?;
         }
-        behind_part(part);
+        into.hand_on()?;
     }
-    into.commit()?;
     Ok(merged)
 }
 
-/// Rows that are written behind all others.
-struct Appending<'g> {
-    new: &'g Generation,
-    txn: Option<RwTxn<'g>>,
-    rows: u32,
+/// Rows of one table that are handed on in pieces.
+struct Pieces<'t> {
+    to_write: &'t SyncSender<Piece>,
+    piece: Piece,
 }
 
-/// Rows of a transaction: what is not committed is kept in memory.
-const ROWS: u32 = 100_000;
-
-impl Appending<'_> {
-    fn append(&mut self, table: Table, key: &[u8], row: &[u8]) -> Result<(), StoreError> {
-        let txn = match &mut self.txn {
-            Some(txn) => txn,
-            none => none.insert(self.new.env.write_txn()?),
-        };
-        self.new.tables.rows(table).put_with_flags(txn, PutFlags::APPEND, key, row)?;
-        self.rows += 1;
-        if self.rows == ROWS { self.commit() } else { Ok(()) }
+impl Pieces<'_> {
+    fn push(&mut self, key: &[u8], row: &[u8]) -> Result<(), StoreError> {
+        self.piece.push(key, row)?;
+        if self.piece.is_full() { self.hand_on() } else { Ok(()) }
     }
 
-    fn commit(&mut self) -> Result<(), StoreError> {
-        self.rows = 0;
-        match self.txn.take() {
-            Some(txn) => Ok(txn.commit()?),
-            None => Ok(()),
-        }
+    fn hand_on(&mut self) -> Result<(), StoreError> {
+        let next = Piece::new(self.piece.table());
+        // Whoever writes has failed otherwise, and that is what is told.
+        let taken = self.to_write.send(std::mem::replace(&mut self.piece, next));
+        taken.map_err(|_| StoreError::Busy)
     }
 }

@@ -15,20 +15,30 @@ use crate::store::postgres::{table_name, writing};
 use crate::store::{NewCard, PutOutcome, StoreError, unopened};
 
 /// The rows of some blocks that are cards.
-pub(super) struct Batch<'b> {
-    rows: Vec<Row<'b>>,
-    /// Their claims in the order of tables and keys: so each page of an index is visited once.
-    sorted: Vec<Claim<'b>>,
+///
+/// Everything about it that can be found out without the database is found out when it is read, so
+/// that the database need not wait for that.
+pub(super) struct Batch {
+    blocks: Vec<SealedBlock>,
+    rows: Vec<Row>,
+    /// All claims in the order of tables and keys: so each page of an index is visited once.
+    sorted: Vec<At>,
     sealed_under: KeyVersion,
     /// Rows that share their card or a reference with another one.
     shared: HashSet<u64>,
 }
 
-/// The claims of a row.
-struct Row<'b> {
+/// A row, and where the claim of its card is.
+struct Row {
     number: u64,
-    card: Claim<'b>,
-    refs: Vec<Claim<'b>>,
+    card: At,
+}
+
+/// Where a claim is.
+#[derive(Clone, Copy)]
+struct At {
+    block: usize,
+    offset: usize,
 }
 
 /// What became of a batch.
@@ -40,44 +50,46 @@ pub(super) struct Stored {
     pub(super) refused: Vec<(u64, Flaw)>,
 }
 
-impl<'b> Batch<'b> {
+impl Batch {
     /// Reads the claims of blocks, which were sealed under a key of this version.
     pub(super) fn read(
-        blocks: &'b [SealedBlock],
+        blocks: Vec<SealedBlock>,
         sealed_under: KeyVersion,
     ) -> Result<Self, StoreError> {
-        let mut rows: Vec<Row<'b>> = Vec::new();
-        for block in blocks {
+        let mut rows: Vec<Row> = Vec::new();
+        let mut claims = Vec::new();
+        for (number, block) in blocks.iter().enumerate() {
             let mut rest = &block.claims[..];
             while let Some((claim, behind)) = Claim::split_first(rest) {
-                match (claim.table, rows.last_mut()) {
-                    (Table::Cards, _) => {
-                        rows.push(Row { number: claim.row, card: claim, refs: Vec::new() });
-                    }
-                    (_, Some(row)) if row.number == claim.row => row.refs.push(claim),
+                let at = At { block: number, offset: block.claims.len() - rest.len() };
+                match (claim.table, rows.last()) {
+                    (Table::Cards, _) => rows.push(Row { number: claim.row, card: at }),
+                    (_, Some(row)) if row.number == claim.row => {}
                     _ => return Err(invalid()),
                 }
+                claims.push((claim, at));
                 rest = behind;
             }
         }
-        let mut sorted: Vec<_> = rows.iter().flat_map(|row| row.claims().copied()).collect();
-        sorted.sort_unstable_by_key(|claim| (claim.table as u8, claim.key));
+        claims.sort_unstable_by_key(|(claim, _)| (claim.table as u8, claim.key));
         let mut shared = HashSet::new();
-        for claims in sorted.chunk_by(|one, other| id(one) == id(other)) {
+        for claims in claims.chunk_by(|(one, _), (other, _)| id(one) == id(other)) {
             if claims.len() > 1 {
-                shared.extend(claims.iter().map(|claim| claim.row));
+                shared.extend(claims.iter().map(|(claim, _)| claim.row));
             }
         }
-        Ok(Self { rows, sorted, sealed_under, shared })
+        let sorted = claims.into_iter().map(|(_, at)| at).collect();
+        Ok(Self { blocks, rows, sorted, sealed_under, shared })
+    }
+
+    /// What it was read from.
+    pub(super) fn blocks(&self) -> &[SealedBlock] {
+        &self.blocks
     }
 
     /// The most seals that storing it can take under a key of this version.
     pub(super) fn seals_max(&self, version: KeyVersion) -> u64 {
-        let again = if version == self.sealed_under {
-            0
-        } else {
-            self.rows.iter().map(|row| 1 + row.refs.len() as u64).sum()
-        };
+        let again = if version == self.sealed_under { 0 } else { self.sorted.len() as u64 };
         again + writing::seals_max(self.rows.len())
     }
 
@@ -95,13 +107,14 @@ impl<'b> Batch<'b> {
         let mut others = self.shared.clone();
         if *may_know {
             let known = self.known(session)?;
-            let known = self.sorted.iter().filter(|claim| known.contains(&id(claim)));
+            let known = self.sorted().filter(|claim| known.contains(&id(claim)));
             others.extend(known.map(|claim| claim.row));
         }
         let copied = self.copy_all_but(&others, session, under, nonces);
         *may_know |= copied.as_ref().is_err_and(Failure::is_duplicate);
         copied?;
-        let rows: Vec<_> = self.rows.iter().filter(|row| others.contains(&row.number)).collect();
+        let rows = self.rows.iter().filter(|row| others.contains(&row.number));
+        let rows: Vec<_> = rows.map(|row| self.claim(row.card)).collect();
         let mut stored = put(session, &rows, under, nonces)?;
         stored.added += (self.rows.len() - rows.len()) as u64;
         Ok(stored)
@@ -110,7 +123,7 @@ impl<'b> Batch<'b> {
     /// What of it the database has.
     fn known(&self, session: &mut Session<'_>) -> Result<HashSet<(u8, Key)>, Failure> {
         let places = |table: Table| {
-            let claims = self.sorted.iter().filter(|claim| claim.table == table);
+            let claims = self.sorted().filter(|claim| claim.table == table);
             claims.map(|claim| claim.place().ok_or_else(invalid)).collect::<Result<Vec<_>, _>>()
         };
         let mut known = HashSet::new();
@@ -135,8 +148,8 @@ impl<'b> Batch<'b> {
     ) -> Result<(), Failure> {
         for table in [Table::Cards, Table::References] {
             let is_copied =
-                |claim: &&Claim<'_>| claim.table == table && !others.contains(&claim.row);
-            let mut claims = self.sorted.iter().filter(is_copied).peekable();
+                |claim: &Claim<'_>| claim.table == table && !others.contains(&claim.row);
+            let mut claims = self.sorted().filter(is_copied).peekable();
             if claims.peek().is_none() {
                 continue;
             }
@@ -161,11 +174,13 @@ impl<'b> Batch<'b> {
         }
         Ok(())
     }
-}
 
-impl<'b> Row<'b> {
-    fn claims(&self) -> impl Iterator<Item = &Claim<'b>> {
-        [&self.card].into_iter().chain(&self.refs)
+    fn sorted(&self) -> impl Iterator<Item = Claim<'_>> {
+        self.sorted.iter().map(|&at| self.claim(at))
+    }
+
+    fn claim(&self, At { block, offset }: At) -> Claim<'_> {
+        Claim::split_first(&self.blocks[block].claims[offset..]).expect("found when it was read").0
     }
 }
 
@@ -184,10 +199,10 @@ fn seal_again(
     Ok(again.map_err(|Unopened| unopened(sealer, place.table, sealed))?)
 }
 
-/// Puts rows in the order of the file.
+/// Puts rows, given by the claims of their cards, in the order of the file.
 fn put(
     session: &mut Session<'_>,
-    rows: &[&Row<'_>],
+    rows: &[Claim<'_>],
     under: (&Sealer, KeyVersion),
     nonces: &mut Nonces,
 ) -> Result<Stored, Failure> {
@@ -196,9 +211,9 @@ fn put(
         return Ok(stored);
     }
     let cards = rows.iter().map(|row| {
-        let place = row.card.place().ok_or_else(invalid)?;
-        let card = under.0.open_card(&place, row.card.sealed);
-        let card = card.map_err(|Unopened| unopened(under.0, Table::Cards, row.card.sealed))?;
+        let place = row.place().ok_or_else(invalid)?;
+        let card = under.0.open_card(&place, row.sealed);
+        let card = card.map_err(|Unopened| unopened(under.0, Table::Cards, row.sealed))?;
         Ok((place.bank, card))
     });
     let cards = cards.collect::<Result<Vec<_>, StoreError>>()?;
@@ -218,7 +233,7 @@ fn put(
             PutOutcome::Taken { reference } => Flaw::taken(&new.refs[reference]),
             PutOutcome::References { count } => Flaw::References { count },
         };
-        stored.refused.push((row.number, flaw));
+        stored.refused.push((row.row, flaw));
     }
     Ok(stored)
 }
