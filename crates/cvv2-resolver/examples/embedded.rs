@@ -6,7 +6,7 @@
 //!
 //! Writes a CSV file of so many invented cards, two identifiers each, in an order that is none of the
 //! keys'. Imports it into an empty store, beside the disk's own rate for as large a file; a tenth as
-//! many more into that one, and half as many, with nobody beside; and a tenth while two threads look
+//! many more into that one, and as many again, with nobody beside; and a tenth while two threads look
 //! cards up. Puts single cards, durably, beside the disk's own `fdatasync`. Looks a million cards up,
 //! beside as many bare reads of LMDB in the same file. Ten million cards take some 12 GB of disk in
 //! FOLDER, or else in the temporary directory, and some minutes; a hundred thousand are for routine
@@ -62,7 +62,7 @@ fn main() -> Failable<()> {
     println!("  the disk writes as much in {:.1} s", write_bare(home, bytes)?);
 
     let mut there = cards;
-    for more in [cards / 10, cards / 2] {
+    for more in [cards / 10, cards] {
         let (seconds, anonymous) = import(&store, home, there..there + more)?;
         println!("{more} more into {there}  {} cards/s, {seconds:.1} s", rate(more, seconds));
         println!("  memory beside mapped pages {} MiB at most", anonymous / 1024);

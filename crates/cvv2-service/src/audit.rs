@@ -111,9 +111,10 @@ impl AuditLog {
         let (anchor, point) = anchor.map_or((None, None), |(anchor, point)| (Some(anchor), point));
         let anchor_path = options.anchor.as_ref().map(|anchor| anchor.path.as_path());
 
-        let found = recovery::redo(&folder)?;
+        let found = recovery::apply_redo(&folder)?;
         let end = recovery::recover(&folder, &key, anchor_path.zip(point))?;
-        let redo = options.redo.then(|| RedoLog::create(found)).transpose();
+        let folder = Arc::new(folder);
+        let redo = options.redo.then(|| RedoLog::create(found, folder.clone())).transpose();
         let redo = redo.map_err(AuditError::io(&options.directory))?;
         let chain = match &end {
             Some(end) => end.chain,

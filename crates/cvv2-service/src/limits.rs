@@ -133,7 +133,7 @@ impl Limits {
     /// durable with the next record.
     ///
     /// After the machine has failed, the directory may lack charges until it is opened beside the same
-    /// log.
+    /// log; opened alone, it may seem to be damaged. A log has limits of one directory beside it.
     ///
     /// # Errors
     ///

@@ -18,26 +18,31 @@
 //!
 //! # When a disk fails
 //!
-//! A commit that fails is at the same place again the next time, so no entry is ever missing before
-//! another. Where a checkpoint fails, the bytes of the half are written to their files again and again
-//! until they can be synced: a system that failed to write a page shows it as if it had. When the other
-//! half is full, too, commits fail.
+//! A commit that fails is written over by the next one, so no entry is ever missing before another. Where
+//! a checkpoint fails, the bytes of the half are written to their files again and again until they can be
+//! synced: a system that failed to write a page shows it as if it had, and says so once, to whoever
+//! syncs the file next. So whatever sync fails, of any half and by anybody, puts in doubt all that is not
+//! checkpointed yet, and it is written again before it is synced. When the other half is full, too,
+//! commits fail.
 
 mod checkpoint;
 mod entry;
 mod file;
+mod found;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::any::Any;
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::checkpoint::Checkpointer;
-use self::entry::{Entry, FoundPiece};
+use self::entry::Entry;
 use self::file::{HALF_BYTES, Half, RedoFile};
+
+pub(crate) use self::found::Found;
 
 /// Whose files a piece is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +84,8 @@ pub(crate) struct RedoLog(Arc<Shared>);
 struct Shared {
     writing: Mutex<Writing>,
     found: Mutex<Found>,
+    /// What keeps others from the directory: let go last.
+    _place: Arc<dyn Any + Send + Sync>,
 }
 
 /// What commits need, one after the other.
@@ -93,6 +100,9 @@ struct Writing {
     len: usize,
     /// What they are about.
     dirty: Dirty,
+    /// How many syncs had failed when the last entry was written: what the next one is about was appended
+    /// since.
+    failures_known: u64,
     companion: Option<Box<dyn Companion>>,
 }
 
@@ -100,9 +110,9 @@ struct Writing {
 #[derive(Default)]
 struct Dirty {
     files: Vec<DirtyFile>,
-    /// Whether a sync has failed. Then the system may show bytes that it has given up writing, and the
-    /// next sync says nothing of them.
-    is_doubtful: bool,
+    /// How many syncs had failed before. If more have, the system may show bytes that it has given up
+    /// writing.
+    failures_before: u64,
 }
 
 struct DirtyFile {
@@ -112,8 +122,8 @@ struct DirtyFile {
 }
 
 impl RedoLog {
-    /// Begins one in the directory where others were found. Nobody else has one there.
-    pub(crate) fn create(found: Found) -> io::Result<Self> {
+    /// Begins one in the directory where others were found, from which `place` keeps everybody else.
+    pub(crate) fn create(found: Found, place: Arc<dyn Any + Send + Sync>) -> io::Result<Self> {
         let file = RedoFile::create(&found.directory, found.last_number + 1)?;
         let checkpointer = Checkpointer::spawn(file.reader()?)?;
         let writing = Writing {
@@ -124,9 +134,11 @@ impl RedoLog {
             half: Half::First,
             len: 0,
             dirty: Dirty::default(),
+            failures_known: 0,
             companion: None,
         };
-        Ok(Self(Arc::new(Shared { writing: Mutex::new(writing), found: Mutex::new(found) })))
+        let (writing, found) = (Mutex::new(writing), Mutex::new(found));
+        Ok(Self(Arc::new(Shared { writing, found, _place: place })))
     }
 
     /// What was found, for those who have not applied their part.
@@ -139,9 +151,15 @@ impl RedoLog {
         lock(&self.0.writing).commit(pieces)
     }
 
-    /// Calls somebody with every commit from now on.
-    pub(crate) fn join(&self, companion: Box<dyn Companion>) {
-        lock(&self.0.writing).companion = Some(companion);
+    /// Calls somebody with every commit from now on, unless there is somebody already. Whether that is
+    /// so.
+    pub(crate) fn join(&self, companion: Box<dyn Companion>) -> bool {
+        let mut writing = lock(&self.0.writing);
+        let is_free = writing.companion.is_none();
+        if is_free {
+            writing.companion = Some(companion);
+        }
+        is_free
     }
 
     /// Calls nobody any more.
@@ -151,7 +169,12 @@ impl RedoLog {
 
     /// Is told that a sync of a file has failed which the redo log is about.
     pub(crate) fn doubt(&self) {
-        lock(&self.0.writing).dirty.is_doubtful = true;
+        lock(&self.0.writing).checkpointer.doubt();
+    }
+
+    /// Whether commits can be expected to work: no checkpoint has failed that was not made good.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        lock(&self.0.writing).checkpointer.check()
     }
 }
 
@@ -181,10 +204,14 @@ impl Writing {
 
     /// Has the entry on disk.
     fn write(&mut self, dirty: Dirty) -> io::Result<()> {
+        let failures_before = self.failures_known;
+        self.failures_known = self.checkpointer.failures();
         let bytes = self.entry.seal();
         if bytes.len() > HALF_BYTES {
             // Seldom, and so long that to sync the files is hardly more.
-            return dirty.sync().inspect_err(|_| self.dirty.is_doubtful = true);
+            // Nobody else syncs them meanwhile, who would be told what is wrong with them.
+            self.checkpointer.wait()?;
+            return dirty.sync().inspect_err(|_| self.checkpointer.doubt());
         }
         if self.len + bytes.len() > HALF_BYTES {
             self.checkpointer.hand_over(self.half, &mut self.dirty)?;
@@ -194,6 +221,9 @@ impl Writing {
         self.file.write(self.half, self.len, bytes)?;
         self.len += bytes.len();
         self.sequence += 1;
+        if self.dirty.files.is_empty() {
+            self.dirty.failures_before = failures_before;
+        }
         self.dirty.append(dirty);
         Ok(())
     }
@@ -203,8 +233,11 @@ impl Drop for Writing {
     /// Syncs everything, and then there is nothing to be redone.
     fn drop(&mut self) {
         self.companion = None;
-        let is_synced = self.dirty.sync().is_ok() && !self.dirty.is_doubtful;
-        if self.checkpointer.stop() && is_synced {
+        let is_free = self.checkpointer.stop();
+        let is_synced = self.dirty.sync().is_ok();
+        let is_certain = self.dirty.files.is_empty()
+            || self.checkpointer.failures() == self.dirty.failures_before;
+        if is_free && is_synced && is_certain {
             // What cannot be taken away is applied again, which changes nothing.
             let _ = fs::remove_file(self.file.path());
         }
@@ -227,67 +260,14 @@ impl Dirty {
         other.files.into_iter().for_each(|file| self.add_file(file));
     }
 
+    /// Has all of them on disk, but for those that were taken away.
     fn sync(&self) -> io::Result<()> {
-        self.files.iter().try_for_each(|dirty| dirty.file.sync_data())
-    }
-}
-
-/// The redo logs that other processes have left in a directory.
-pub(crate) struct Found {
-    directory: PathBuf,
-    logs: Vec<FoundLog>,
-    last_number: u64,
-}
-
-struct FoundLog {
-    path: PathBuf,
-    pieces: Vec<FoundPiece>,
-}
-
-impl Found {
-    pub(crate) fn read(directory: &Path) -> io::Result<Self> {
-        let directory = directory.to_owned();
-        let mut found = Self { directory, logs: Vec::new(), last_number: 0 };
-        for (number, path) in file::find(&found.directory)? {
-            found.logs.push(FoundLog { pieces: file::read(&path)?, path });
-            found.last_number = number;
-        }
-        found.remove_empty();
-        Ok(found)
-    }
-
-    /// The numbers of the files of a stream that they are about.
-    pub(crate) fn numbers(&self, stream: Stream) -> BTreeSet<u64> {
-        self.pieces(stream).map(|piece| piece.number).collect()
-    }
-
-    /// Writes to these files, each with its number, what is known of them, and has them on disk. Of
-    /// others of the stream nobody wants to know any more.
-    pub(crate) fn apply(&mut self, stream: Stream, files: &[(u64, File)]) -> io::Result<()> {
-        for piece in self.pieces(stream) {
-            if let Some((_, file)) = files.iter().find(|(number, _)| *number == piece.number) {
-                piece.apply(file)?;
+        for DirtyFile { file, .. } in &self.files {
+            if file.metadata()?.nlink() > 0 {
+                file.sync_data()?;
             }
         }
-        files.iter().try_for_each(|(_, file)| file.sync_all())?;
-        for log in &mut self.logs {
-            log.pieces.retain(|piece| piece.stream != stream);
-        }
-        self.remove_empty();
         Ok(())
-    }
-
-    fn pieces(&self, stream: Stream) -> impl Iterator<Item = &FoundPiece> {
-        let pieces = self.logs.iter().flat_map(|log| &log.pieces);
-        pieces.filter(move |piece| piece.stream == stream)
-    }
-
-    /// Takes away what there is nothing left to do about.
-    fn remove_empty(&mut self) {
-        for log in self.logs.extract_if(.., |log| log.pieces.is_empty()) {
-            // What cannot be taken away is applied again, which changes nothing.
-            let _ = fs::remove_file(log.path);
-        }
     }
 }
 

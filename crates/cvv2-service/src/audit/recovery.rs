@@ -53,12 +53,19 @@ pub(crate) fn recover(
 }
 
 /// Applies to the files what redo logs have of them. What they have for others is returned.
-pub(crate) fn redo(folder: &Folder) -> Result<Found, AuditError> {
+///
+/// A file before the newest one was synced when it ended, and is left alone if it shows everything: it
+/// may be in an archive that nobody may write.
+pub(crate) fn apply_redo(folder: &Folder) -> Result<Found, AuditError> {
     let failed = || AuditError::io(folder.path());
     let mut found = Found::read(folder.path()).map_err(failed())?;
+    let newest = folder.newest()?;
     let mut files = Vec::new();
     for number in found.numbers(Stream::Audit) {
-        if let Some(name) = folder.numbered(number).map_err(failed())? {
+        let Some(name) = folder.numbered(number).map_err(failed())? else { continue };
+        let path = folder.path_of(name);
+        let shows_all = || found.is_in(Stream::Audit, number, &File::open(&path)?);
+        if newest == Some(name) || !shows_all().map_err(AuditError::io(&path))? {
             files.push((number, folder.open_file(name)?));
         }
     }

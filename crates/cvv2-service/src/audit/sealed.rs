@@ -150,7 +150,7 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// The most bytes that are written before they are synced, so the most that can be torn.
+/// The most bytes that are written before they are durable, so the most that can be torn.
 pub(crate) const TAIL_BYTES_MAX: u64 = (super::options::GROUP_RECORDS_MAX * LINE_BYTES_MAX) as u64;
 
 const SEQUENCE: &[u8] = br#"{"sequence":"#;

@@ -2,8 +2,9 @@
 //!
 //! It takes what is in the queue as a group, chains it, writes it, syncs it, and only then tells the
 //! callers. While it waits for the disk the next group gathers, so the more callers there are the
-//! larger the groups get, and nobody waits for company. With a redo log, that is what is written
-//! durably, and a file is synced when it ends, or is part of a checkpoint.
+//! larger the groups get; whether anybody waits for company is the [pace](super::pace)'s affair. With a
+//! redo log, that is what is written durably, and a file is synced when it ends, or is part of a
+//! checkpoint.
 //!
 //! # When the disk fails
 //!
@@ -50,7 +51,7 @@ pub(crate) struct Writer {
 
 /// What all files of the log have in common.
 pub(crate) struct Shape {
-    pub(crate) folder: Folder,
+    pub(crate) folder: Arc<Folder>,
     pub(crate) key: ChainKey,
     pub(crate) chain: ChainId,
     pub(crate) clock: Box<dyn Clock>,
@@ -181,6 +182,10 @@ impl Writer {
         let Some(failure) = &self.failure else { return Ok(()) };
         if !failure.until_retry().is_zero() {
             return Err(failure.fault.clone());
+        }
+        if let Some(redo) = &self.shape.redo {
+            // Another file would be of no use.
+            redo.check().map_err(|error| self.fail(WriteFault::new(self.path(), error)))?;
         }
         if self.current.is_named {
             self.go_over(Cause::Failure)
@@ -356,7 +361,7 @@ mod tests {
     ) -> (Writer, Arc<Shared>) {
         let key = ServiceKey::new(Secret::new([7; 32], Protection::Wiped).unwrap());
         let shape = Shape {
-            folder: Folder::open(directory).unwrap(),
+            folder: Arc::new(Folder::open(directory).unwrap()),
             key: ChainKey::new(&key).unwrap(),
             chain: ChainId::random().unwrap(),
             clock: Box::new(|| datetime!(2026-01-02 03:04 UTC)),

@@ -103,7 +103,10 @@ impl EmbeddedStore {
         let thread = match redo {
             None => thread.spawn(move || writer.run())?,
             Some(redo) => {
-                redo.join(Box::new(writer));
+                if !redo.join(Box::new(writer)) {
+                    let directory = directory.to_owned();
+                    return Err(LimitError::InUse { directory });
+                }
                 let shared = Arc::clone(&shared);
                 thread.spawn(move || writer::run_beside(&shared, &redo))?
             }

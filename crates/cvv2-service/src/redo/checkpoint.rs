@@ -10,9 +10,11 @@ use std::time::Duration;
 use super::file::{Half, read_half};
 use super::{Dirty, DirtyFile, same_error};
 
-/// How long a commit waits for a half before it fails, and how long after a failed checkpoint the next
-/// one is tried.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a commit waits at most for a disk that is slow. For one that fails it does not.
+const SLOW_MAX: Duration = Duration::from_secs(30);
+
+/// How long after a failed checkpoint the next one is tried.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Syncs what full halves are about, and nobody waits for it, if the disk keeps up.
 pub(super) struct Checkpointer {
@@ -31,6 +33,7 @@ struct State {
     full: Option<(Half, Arc<Dirty>)>,
     /// Why the last attempt failed.
     failure: Option<io::Error>,
+    failures: u64,
     is_closing: bool,
 }
 
@@ -46,17 +49,42 @@ impl Checkpointer {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Hands a full half over, after the other one has become free: for that it waits a second at most.
+    /// Waits until all halves that were handed over are free.
+    pub(super) fn wait(&self) -> io::Result<()> {
+        self.wait_until_free().map(drop)
+    }
+
+    /// Hands a full half over, after the other one has become free.
     pub(super) fn hand_over(&self, half: Half, dirty: &mut Dirty) -> io::Result<()> {
-        let has_work = |state: &mut State| state.full.is_some();
-        let waited = self.shared.changed.wait_timeout_while(self.shared.lock(), PATIENCE, has_work);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if state.full.is_some() {
-            return Err(state.failure.as_ref().map_or(io::ErrorKind::TimedOut.into(), same_error));
-        }
+        let mut state = self.wait_until_free()?;
         state.full = Some((half, Arc::new(mem::take(dirty))));
         self.shared.changed.notify_all();
         Ok(())
+    }
+
+    /// Whether the last checkpoint has not failed.
+    pub(super) fn check(&self) -> io::Result<()> {
+        self.shared.lock().failure.as_ref().map_or(Ok(()), |error| Err(same_error(error)))
+    }
+
+    /// Is told that somebody's sync has failed.
+    pub(super) fn doubt(&self) {
+        self.shared.lock().failures += 1;
+    }
+
+    /// How many syncs have failed, this thread's and others'.
+    pub(super) fn failures(&self) -> u64 {
+        self.shared.lock().failures
+    }
+
+    fn wait_until_free(&self) -> io::Result<MutexGuard<'_, State>> {
+        let is_slow = |state: &mut State| state.full.is_some() && state.failure.is_none();
+        let waited = self.shared.changed.wait_timeout_while(self.shared.lock(), SLOW_MAX, is_slow);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.full.is_some() {
+            return Err(state.failure.as_ref().map_or(io::ErrorKind::TimedOut.into(), same_error));
+        }
+        Ok(state)
     }
 
     /// Ends it. Whether all halves that it was given are free.
@@ -78,12 +106,13 @@ impl Shared {
             let is_idle = |state: &mut State| state.full.is_none() && !state.is_closing;
             state = self.changed.wait_while(state, is_idle).unwrap_or_else(PoisonError::into_inner);
             let Some((half, dirty)) = &state.full else { return };
-            let (half, dirty) = (*half, Arc::clone(dirty));
-            let is_doubtful = dirty.is_doubtful || state.failure.is_some();
+            let (half, dirty, failures) = (*half, Arc::clone(dirty), state.failures);
             drop(state);
-            let synced = checkpoint(file, half, &dirty, is_doubtful);
+            let synced = checkpoint(file, half, &dirty, failures != dirty.failures_before);
             state = self.lock();
             match synced {
+                // Somebody else was told what was meant for this thread.
+                Ok(()) if state.failures != failures => {}
                 Ok(()) => {
                     state.full = None;
                     state.failure = None;
@@ -92,8 +121,10 @@ impl Shared {
                 Err(_) if state.is_closing => return,
                 Err(error) => {
                     state.failure = Some(error);
+                    state.failures += 1;
+                    self.changed.notify_all();
                     let goes_on = |state: &mut State| !state.is_closing;
-                    let waited = self.changed.wait_timeout_while(state, PATIENCE, goes_on);
+                    let waited = self.changed.wait_timeout_while(state, RETRY_AFTER, goes_on);
                     state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 }
             }

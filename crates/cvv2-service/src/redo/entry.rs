@@ -124,6 +124,15 @@ impl FoundPiece {
         Some((Self { stream, number, offset, bytes: bytes.to_vec() }, rest))
     }
 
+    /// Whether its file shows it.
+    pub(super) fn is_in(&self, file: &File) -> io::Result<bool> {
+        let mut shown = vec![0; self.bytes.len()];
+        match file.read_exact_at(&mut shown, self.offset) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            read => read.map(|()| shown == self.bytes),
+        }
+    }
+
     /// Writes it to its file. It is not on disk then.
     ///
     /// One that would leave a gap is left out: no crash takes what is before a piece and is not in the

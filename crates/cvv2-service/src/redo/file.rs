@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::entry::{FoundEntry, FoundPiece};
+use super::entry::{BLOCK_BYTES, FoundEntry, FoundPiece};
 
 /// What fits a half. A second's worth of requests is several halves; a checkpoint of so much takes a
 /// disk some milliseconds.
@@ -72,12 +72,17 @@ impl RedoFile {
 }
 
 /// Opens for writes that are durable when they return, and go past the page cache, which would only
-/// copy them, where the file system lets them.
+/// copy them, where the file system lets them: some say only when they are asked to write.
 fn open_direct(path: &Path) -> io::Result<File> {
     let open = |flags: OFlags| {
         OpenOptions::new().write(true).custom_flags(flags.bits().cast_signed()).open(path)
     };
-    open(OFlags::DSYNC | OFlags::DIRECT).or_else(|_| open(OFlags::DSYNC))
+    let direct = open(OFlags::DSYNC | OFlags::DIRECT).and_then(|file| {
+        let zeros = vec![0; 2 * BLOCK_BYTES];
+        let begin = zeros.as_ptr().align_offset(BLOCK_BYTES);
+        file.write_all_at(&zeros[begin..begin + BLOCK_BYTES], 0).map(|()| file)
+    });
+    direct.or_else(|_| open(OFlags::DSYNC))
 }
 
 /// The files in a directory, the oldest first.

@@ -1,7 +1,9 @@
 //! What every store of limits does.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use cvv2_service::limits::{
     Denied, Limit, LimitError, LimitKind, LimitPolicy, Limits, ListFilter, PolicyError,
@@ -359,7 +361,7 @@ fn a_full_store_refuses_cards_until_events_have_left_their_windows() {
     // Whoever comes first when there is room to be made is still refused; soon there is some.
     assert!(is_full(DAY + 60));
     let is_empty = (0..3000).any(|_| {
-        thread::sleep(std::time::Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
         limits.counters().card_charges == 0
     });
     assert!(is_empty, "{:?}", limits.counters());
@@ -408,4 +410,33 @@ fn one_process_has_a_directory_and_nobody_else_may_read_it() {
         fs::set_permissions(path, was).unwrap();
     }
     home.open(policy());
+}
+
+/// Two who waited for one batch, the second while it was written, left the writer asleep for the next.
+#[test]
+fn nobody_waits_for_ever_behind_those_who_share_a_batch() {
+    on_every_store(|home| {
+        let policy = LimitPolicy { caller_requests_per_minute: 1_000_000, ..policy() };
+        let limits = home.open(policy);
+        let (done, all) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0..100 / home.dearness() {
+                    limits.charge_generate("ivr", card(round), at(0)).unwrap();
+                    thread::scope(|waiters| {
+                        for _ in 0..3 {
+                            waiters.spawn(|| limits.durable().wait().unwrap());
+                        }
+                    });
+                }
+                done.send(()).unwrap();
+            });
+            let ended = all.recv_timeout(Duration::from_mins(1));
+            if ended.is_err() {
+                // Whoever hangs would keep this thread, too.
+                eprintln!("somebody waits for a charge that nobody writes");
+                std::process::abort();
+            }
+        });
+    });
 }

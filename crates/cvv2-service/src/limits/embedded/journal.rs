@@ -33,7 +33,7 @@ impl Journal {
     ) -> Result<(Self, State), LimitError> {
         let directory = Directory::open(path)?;
         if let Some(redo) = redo {
-            apply(&mut redo.found(), &directory)?;
+            apply_redo(&mut redo.found(), &directory)?;
         }
         let bytes_min = policy.journal_bytes_min.into();
         let (mut state, number, len) = load(&directory, policy)?;
@@ -101,7 +101,7 @@ impl Journal {
 }
 
 /// Writes to the journals what redo logs have of them. Of those that are gone it is known elsewhere.
-fn apply(found: &mut FoundRedo, directory: &Directory) -> io::Result<()> {
+fn apply_redo(found: &mut FoundRedo, directory: &Directory) -> io::Result<()> {
     let mut files = Vec::new();
     for number in found.numbers(Stream::Limits) {
         files.extend(directory.open_journal(number)?.map(|file| (number, file)));

@@ -3,6 +3,7 @@
 use std::io;
 use std::mem;
 use std::sync::{Arc, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::journal::Journal;
@@ -13,6 +14,9 @@ use crate::redo::{Companion, Piece, RedoLog};
 
 /// How long to wait before a failed journal is written anew.
 const REPAIR_AFTER: Duration = Duration::from_secs(1);
+
+/// The pause between two pieces of a journal that is written anew beside an audit log.
+const BETWEEN_PIECES: Duration = Duration::from_millis(1);
 
 /// Takes what waits as a batch, and has it on the disk.
 pub(super) struct Writer {
@@ -35,6 +39,10 @@ pub(super) fn run_beside(shared: &Shared, redo: &RedoLog) {
     while shared.wait_for_work() {
         // The writer is told how it ended, and tells those who wait.
         let _ = redo.commit(&[]);
+        if shared.lock().is_rewriting {
+            // Whoever has a record to write comes first; a piece goes with it as well.
+            thread::sleep(BETWEEN_PIECES);
+        }
     }
     redo.leave();
 }
@@ -49,7 +57,12 @@ impl Shared {
             let waited = self.work.wait_timeout_while(core, REPAIR_AFTER, is_idle);
             waited.unwrap_or_else(PoisonError::into_inner).0
         } else {
-            let is_idle = |core: &mut Core| !core.has_work() && !core.is_closing;
+            let is_idle = |core: &mut Core| {
+                let is_idle = !core.has_work() && !core.is_closing;
+                // Who has asked waits for what is written already; the next one has to wake this thread.
+                core.is_asked &= !is_idle;
+                is_idle
+            };
             self.work.wait_while(core, is_idle).unwrap_or_else(PoisonError::into_inner)
         };
         !core.is_closing || core.failure.is_none() && !core.waiting.is_empty()
