@@ -26,21 +26,20 @@
 //! commits fail.
 
 mod checkpoint;
+mod dirty;
 mod entry;
 mod file;
 mod found;
 #[cfg(test)]
 mod tests;
+mod writing;
 
 use std::any::Any;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use self::checkpoint::Checkpointer;
-use self::entry::Entry;
-use self::file::{HALF_BYTES, Half, RedoFile};
+use self::writing::Writing;
 
 pub(crate) use self::found::Found;
 
@@ -88,55 +87,10 @@ struct Shared {
     _place: Arc<dyn Any + Send + Sync>,
 }
 
-/// What commits need, one after the other.
-struct Writing {
-    file: RedoFile,
-    checkpointer: Checkpointer,
-    entry: Entry,
-    /// The number of the next entry.
-    sequence: u64,
-    half: Half,
-    /// Bytes of the half that are written.
-    len: usize,
-    /// What they are about.
-    dirty: Dirty,
-    /// How many syncs had failed when the last entry was written: what the next one is about was appended
-    /// since.
-    failures_known: u64,
-    companion: Option<Box<dyn Companion>>,
-}
-
-/// Files that may have bytes which are nowhere else durable than in the redo log.
-#[derive(Default)]
-struct Dirty {
-    files: Vec<DirtyFile>,
-    /// How many syncs had failed before. If more have, the system may show bytes that it has given up
-    /// writing.
-    failures_before: u64,
-}
-
-struct DirtyFile {
-    stream: Stream,
-    number: u64,
-    file: Arc<File>,
-}
-
 impl RedoLog {
     /// Begins one in the directory where others were found, from which `place` keeps everybody else.
     pub(crate) fn create(found: Found, place: Arc<dyn Any + Send + Sync>) -> io::Result<Self> {
-        let file = RedoFile::create(&found.directory, found.last_number + 1)?;
-        let checkpointer = Checkpointer::spawn(file.reader()?)?;
-        let writing = Writing {
-            file,
-            checkpointer,
-            entry: Entry::default(),
-            sequence: 1,
-            half: Half::First,
-            len: 0,
-            dirty: Dirty::default(),
-            failures_known: 0,
-            companion: None,
-        };
+        let writing = Writing::begin(&found)?;
         let (writing, found) = (Mutex::new(writing), Mutex::new(found));
         Ok(Self(Arc::new(Shared { writing, found, _place: place })))
     }
@@ -154,120 +108,22 @@ impl RedoLog {
     /// Calls somebody with every commit from now on, unless there is somebody already. Whether that is
     /// so.
     pub(crate) fn join(&self, companion: Box<dyn Companion>) -> bool {
-        let mut writing = lock(&self.0.writing);
-        let is_free = writing.companion.is_none();
-        if is_free {
-            writing.companion = Some(companion);
-        }
-        is_free
+        lock(&self.0.writing).join(companion)
     }
 
     /// Calls nobody any more.
     pub(crate) fn leave(&self) {
-        lock(&self.0.writing).companion = None;
+        lock(&self.0.writing).leave();
     }
 
     /// Is told that a sync of a file has failed which the redo log is about.
     pub(crate) fn doubt(&self) {
-        lock(&self.0.writing).checkpointer.doubt();
+        lock(&self.0.writing).doubt();
     }
 
     /// Whether commits can be expected to work: no checkpoint has failed that was not made good.
     pub(crate) fn check(&self) -> io::Result<()> {
-        lock(&self.0.writing).checkpointer.check()
-    }
-}
-
-impl Writing {
-    fn commit(&mut self, pieces: &[Piece<'_>]) -> io::Result<()> {
-        self.entry.begin(self.sequence);
-        let mut dirty = Dirty::default();
-        for piece in pieces {
-            self.entry.push(piece);
-            dirty.add(piece);
-        }
-        let mut companion = self.companion.take();
-        let mut is_accompanied = false;
-        if let Some(piece) = companion.as_mut().and_then(|companion| companion.prepare()) {
-            self.entry.push(&piece);
-            dirty.add(&piece);
-            is_accompanied = true;
-        }
-        let outcome = if dirty.files.is_empty() { Ok(()) } else { self.write(dirty) };
-        if is_accompanied && let Some(companion) = &mut companion {
-            let same = outcome.as_ref().copied().map_err(same_error);
-            companion.finish(same);
-        }
-        self.companion = companion;
-        outcome
-    }
-
-    /// Has the entry on disk.
-    fn write(&mut self, dirty: Dirty) -> io::Result<()> {
-        let failures_before = self.failures_known;
-        self.failures_known = self.checkpointer.failures();
-        let bytes = self.entry.seal();
-        if bytes.len() > HALF_BYTES {
-            // Seldom, and so long that to sync the files is hardly more.
-            // Nobody else syncs them meanwhile, who would be told what is wrong with them.
-            self.checkpointer.wait()?;
-            return dirty.sync().inspect_err(|_| self.checkpointer.doubt());
-        }
-        if self.len + bytes.len() > HALF_BYTES {
-            self.checkpointer.hand_over(self.half, &mut self.dirty)?;
-            self.half = self.half.other();
-            self.len = 0;
-        }
-        self.file.write(self.half, self.len, bytes)?;
-        self.len += bytes.len();
-        self.sequence += 1;
-        if self.dirty.files.is_empty() {
-            self.dirty.failures_before = failures_before;
-        }
-        self.dirty.append(dirty);
-        Ok(())
-    }
-}
-
-impl Drop for Writing {
-    /// Syncs everything, and then there is nothing to be redone.
-    fn drop(&mut self) {
-        self.companion = None;
-        let is_free = self.checkpointer.stop();
-        let is_synced = self.dirty.sync().is_ok();
-        let is_certain = self.dirty.files.is_empty()
-            || self.checkpointer.failures() == self.dirty.failures_before;
-        if is_free && is_synced && is_certain {
-            // What cannot be taken away is applied again, which changes nothing.
-            let _ = fs::remove_file(self.file.path());
-        }
-    }
-}
-
-impl Dirty {
-    fn add(&mut self, piece: &Piece<'_>) {
-        let (stream, number, file) = (piece.stream, piece.number, Arc::clone(piece.file));
-        self.add_file(DirtyFile { stream, number, file });
-    }
-
-    fn add_file(&mut self, new: DirtyFile) {
-        if !self.files.iter().any(|known| Arc::ptr_eq(&known.file, &new.file)) {
-            self.files.push(new);
-        }
-    }
-
-    fn append(&mut self, other: Self) {
-        other.files.into_iter().for_each(|file| self.add_file(file));
-    }
-
-    /// Has all of them on disk, but for those that were taken away.
-    fn sync(&self) -> io::Result<()> {
-        for DirtyFile { file, .. } in &self.files {
-            if file.metadata()?.nlink() > 0 {
-                file.sync_data()?;
-            }
-        }
-        Ok(())
+        lock(&self.0.writing).check()
     }
 }
 

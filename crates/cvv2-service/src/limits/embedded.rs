@@ -242,12 +242,4 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Tells the writer's thread that somebody waits.
-    fn ask(&self, core: &mut Core) {
-        if !core.is_asked {
-            core.is_asked = true;
-            self.work.notify_one();
-        }
-    }
 }

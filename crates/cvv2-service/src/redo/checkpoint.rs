@@ -7,8 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::dirty::{Dirty, DirtyFile};
 use super::file::{Half, read_half};
-use super::{Dirty, DirtyFile, same_error};
+use super::same_error;
 
 /// How long a commit waits at most for a disk that is slow. For one that fails it does not.
 const SLOW_MAX: Duration = Duration::from_secs(30);

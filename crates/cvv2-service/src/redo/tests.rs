@@ -1,12 +1,13 @@
 //! The redo log, written by a process that is killed and read by the next one.
 
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::entry::BLOCK_BYTES;
+use super::file::HALF_BYTES;
 use super::*;
 
 /// A file that bytes are appended to, with a redo log.

@@ -48,6 +48,14 @@ pub(super) fn run_beside(shared: &Shared, redo: &RedoLog) {
 }
 
 impl Shared {
+    /// Tells the writer's thread that somebody waits.
+    pub(super) fn ask(&self, core: &mut Core) {
+        if !core.is_asked {
+            core.is_asked = true;
+            self.work.notify_one();
+        }
+    }
+
     /// Sleeps while there is nothing to do. Whether there is something; not when the store is closed.
     fn wait_for_work(&self) -> bool {
         let mut core = self.lock();
