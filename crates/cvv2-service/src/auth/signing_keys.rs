@@ -87,7 +87,10 @@ impl SigningKeys {
         for part in [PEM_BEGIN, "\n", base64.as_str(), "\n", PEM_END] {
             pem.push_str(part);
         }
-        let form = format_description!("[year][month][day]T[hour][minute][second]Z.pem");
+        // To the millisecond: a script may make two in a second.
+        let form = format_description!(
+            "[year][month][day]T[hour][minute][second].[subsecond digits:3]Z.pem"
+        );
         let name = now.to_offset(time::UtcOffset::UTC).format(form);
         let path = folder.join(name.expect("a moment has all parts of the form"));
         secret_file::create(&path, &pem).map_err(SigningKeysError::File)?;
@@ -216,6 +219,20 @@ mod tests {
             signature,
             "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
         );
+    }
+
+    /// A key made in the second of the one before it found its name taken.
+    #[test]
+    fn the_second_key_of_a_second_signs() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |millis| OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(millis);
+        for (millis, count) in [(0, 1), (7, 2), (999, 3), (1000, 4)] {
+            let path = SigningKeys::generate(folder.path(), at(millis)).unwrap();
+            let (_, made) = read_pem(secret_file::read(&path).unwrap().as_str()).unwrap();
+            let keys = SigningKeys::read(folder.path()).unwrap();
+            assert_eq!(Some(keys.newest().0), made.common.key_id.as_deref());
+            assert_eq!(pem_files(folder.path()).unwrap().len(), count);
+        }
     }
 
     #[test]
