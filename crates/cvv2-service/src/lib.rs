@@ -22,7 +22,7 @@
 //! | `guard` | [`Guard`]: what is counted before anything is told |
 //! | [`http`] | the routes: from a request to an operation, an audit record and an answer |
 //! | [`metrics`] | [`Metrics`](metrics::Metrics): what Prometheus reads |
-//! | `redo` | what makes records and charges durable in one write |
+//! | `redo`, `checksum` | what makes records and charges durable in one write; how what is torn is found |
 //! | `clock`, `settings` | [`Clock`], [`Settings`] |
 //! | [`transport`] | TCP, TLS and time beneath HTTP: [`serve`](transport::serve) |
 //! | `certificate_fingerprint` | [`CertificateFingerprint`]: a client certificate's name |
@@ -34,6 +34,7 @@ mod card_key;
 mod card_services;
 mod cause;
 mod certificate_fingerprint;
+mod checksum;
 mod clock;
 mod cvk_source;
 pub mod envelope;

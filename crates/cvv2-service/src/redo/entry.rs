@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use sha2::{Digest, Sha256};
-
 use super::{Piece, Stream};
+use crate::checksum::checksum;
 
 /// Entries begin, and are written, at multiples of this: what disks write at once.
 pub(super) const BLOCK_BYTES: usize = 4096;
@@ -145,12 +144,9 @@ impl FoundPiece {
     }
 }
 
-/// The first bytes of SHA-256 of what follows the magic, but for the sum itself. It finds what is torn;
-/// it is no proof against whoever may write the file.
+/// The checksum of what follows the magic, but for the checksum itself.
 fn sum(entry: &[u8]) -> [u8; SUM_BYTES] {
-    let parts = [&entry[MAGIC.len()..SUM_AT], &entry[HEADER_BYTES..]];
-    let hash = parts.iter().fold(Sha256::new(), Digest::chain_update).finalize();
-    *hash.first_chunk().expect("a hash has 32 bytes")
+    checksum(&[&entry[MAGIC.len()..SUM_AT], &entry[HEADER_BYTES..]])
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {

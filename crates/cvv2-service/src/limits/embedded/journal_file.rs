@@ -9,9 +9,8 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::directory::Directory;
+use crate::checksum::checksum;
 use crate::limits::error::LimitError;
 use crate::redo::{Piece, Stream};
 
@@ -47,7 +46,7 @@ impl JournalFile {
         header.extend_from_slice(&FORMAT.to_le_bytes());
         header.extend_from_slice(&number.to_le_bytes());
         header.extend_from_slice(&previous_len.to_le_bytes());
-        header.extend_from_slice(&sum(&[&header]));
+        header.extend_from_slice(&checksum::<SUM_LEN>(&[&header]));
         file.as_ref().write_all(&header)?;
         file.sync_all()?;
         directory.sync()?;
@@ -134,7 +133,7 @@ impl Found {
             return if len.is_none() { Ok(None) } else { Err(damaged(0)) };
         };
         let (head, header_sum) = header.split_at(HEADER_LEN - SUM_LEN);
-        if sum(&[head]) != header_sum {
+        if checksum::<SUM_LEN>(&[head]) != header_sum {
             // A file has batches when its header is durable.
             let is_begun = len.is_none() && bytes.len() == HEADER_LEN;
             return if is_begun { Ok(None) } else { Err(damaged(0)) };
@@ -197,14 +196,7 @@ fn has_batch_behind(bytes: &[u8], at: usize, file: u64, ordinal: usize) -> bool 
 }
 
 fn batch_sum(file: u64, len: [u8; 4], ordinal: [u8; 8], payload: &[u8]) -> [u8; SUM_LEN] {
-    sum(&[&file.to_le_bytes(), &len, &ordinal, payload])
-}
-
-/// The first bytes of SHA-256. It is no proof against whoever may write the file: who may, may take
-/// it away as well.
-fn sum(parts: &[&[u8]]) -> [u8; SUM_LEN] {
-    let hash = parts.iter().fold(Sha256::new(), Digest::chain_update).finalize();
-    *hash.first_chunk().expect("a hash has 32 bytes")
+    checksum(&[&file.to_le_bytes(), &len, &ordinal, payload])
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -290,7 +282,7 @@ mod tests {
         fs::write(directory.journal(8), &bytes).unwrap();
         assert!(matches!(Found::read(&directory, 8, None), Err(LimitError::Damaged { .. })));
         bytes[8] = 2;
-        let sum = sum(&[&bytes[..HEADER_LEN - SUM_LEN]]);
+        let sum: [u8; SUM_LEN] = checksum(&[&bytes[..HEADER_LEN - SUM_LEN]]);
         bytes[HEADER_LEN - SUM_LEN..HEADER_LEN].copy_from_slice(&sum);
         assert!(matches!(read(&directory, &bytes), Err(LimitError::Version { found: 2, .. })));
     }
