@@ -194,9 +194,8 @@ impl Writer {
                 true
             }
             Err(error) => {
-                core.failures += 1;
-                core.failure = Some(error.into());
-                self.repair_at = Some(Instant::now() + REPAIR_AFTER);
+                drop(core);
+                self.fail(error.into());
                 false
             }
         }
