@@ -37,9 +37,7 @@ impl CardKey {
 /// 32 hexadecimal digits.
 impl fmt::Display for CardKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0; 2 * Self::LEN];
-        hex::encode_to_slice(self.0, &mut digits).expect("there is room for two digits a byte");
-        f.write_str(str::from_utf8(&digits).expect("digits are text"))
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 

@@ -44,3 +44,15 @@ impl Function {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_at_its_place() {
+        assert!(
+            Function::ALL.into_iter().enumerate().all(|(at, function)| function as usize == at)
+        );
+    }
+}

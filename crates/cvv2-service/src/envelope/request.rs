@@ -250,7 +250,7 @@ fn mandatory<'a, T>(
     rule: impl FnOnce(&str) -> Result<T, Malformed>,
 ) -> Result<(Text<'a>, T), Malformed> {
     let text = optional(fields, field)?
-        .filter(|text| text.expose().bytes().any(|byte| byte != b' '))
+        .filter(|text| !trim(text.expose()).is_empty())
         .ok_or(Malformed::Missing(field))?;
     let value = rule(text.expose())?;
     Ok((text, value))

@@ -75,8 +75,8 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 ///
 /// Every request carries its [`Peer`](super::Peer) as an extension. One that is not answered within
 /// its deadline is dropped, and one that panics is over; either is answered with what `substitute`
-/// makes of its path. A service that blocks its thread cannot be dropped. One is dropped as well where its client
-/// leaves before the answer: what must be finished belongs into a task of its own.
+/// makes of its path. A service that blocks its thread cannot be dropped. One is dropped as well
+/// where its client leaves before the answer: what must be finished belongs into a task of its own.
 ///
 /// After `shutdown` nothing is accepted; connections are told to end (`Connection: close`, GOAWAY),
 /// requests in flight have `drain_timeout_ms`, and what is open then is cut.
