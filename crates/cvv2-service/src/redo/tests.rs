@@ -39,6 +39,11 @@ fn begin(home: &Path) -> RedoLog {
     RedoLog::create(Found::read(home).unwrap(), Arc::new(())).unwrap()
 }
 
+/// A file as whoever applies a redo log opens it.
+fn writable(home: &Path, number: u64) -> io::Result<File> {
+    OpenOptions::new().write(true).open(home.join(number.to_string()))
+}
+
 fn redo_file(home: &Path) -> PathBuf {
     file::find(home).unwrap().pop().expect("there is one").1
 }
@@ -53,10 +58,7 @@ fn recovered(redo: &[u8], synced: &[(u64, &[u8])]) -> Vec<(u64, Vec<u8>)> {
         fs::write(path(*number), bytes).unwrap();
     }
     let mut found = Found::read(home.path()).unwrap();
-    let open = |number| {
-        let file = OpenOptions::new().write(true).open(path(number)).ok()?;
-        Some((number, file))
-    };
+    let open = |number| Some((number, writable(home.path(), number).ok()?));
     let files: Vec<_> = found.numbers(Stream::Audit).into_iter().filter_map(open).collect();
     found.apply(Stream::Audit, &files).unwrap();
     assert!(file::find(home.path()).unwrap().is_empty(), "it was applied");
@@ -150,7 +152,7 @@ fn logs_of_several_processes_are_applied_in_their_order() {
     assert_eq!(file::find(home.path()).unwrap().len(), 3);
     file.file.set_len(0).unwrap();
     let mut found = Found::read(home.path()).unwrap();
-    let written = OpenOptions::new().write(true).open(home.path().join("1")).unwrap();
+    let written = writable(home.path(), 1).unwrap();
     found.apply(Stream::Audit, &[(1, written)]).unwrap();
     assert_eq!(fs::read(home.path().join("1")).unwrap(), b"first second third");
     assert!(file::find(home.path()).unwrap().is_empty());
@@ -186,7 +188,7 @@ fn what_may_have_been_given_up_is_written_again() {
     let path = home.path().join("1");
     file.append(&redo, &vec![7; HALF_BYTES / 2]).unwrap();
     // The system has dropped pages that it could not write.
-    OpenOptions::new().write(true).open(&path).unwrap().write_all(&[0; 5000]).unwrap();
+    writable(home.path(), 1).unwrap().write_all(&[0; 5000]).unwrap();
     redo.doubt();
     // Not only the half that is written: whatever is not checkpointed.
     while fs::read(&path).unwrap()[..5000] != file.bytes[..5000] {
@@ -249,7 +251,7 @@ fn a_companion_goes_with_every_commit_and_hears_of_it() {
     found.apply(Stream::Audit, &[]).unwrap();
     let again = begin(home.path());
     assert_eq!(file::find(home.path()).unwrap().len(), 2);
-    let limits = OpenOptions::new().write(true).open(home.path().join("9")).unwrap();
+    let limits = writable(home.path(), 9).unwrap();
     limits.set_len(0).unwrap();
     assert_eq!(again.found().numbers(Stream::Limits), BTreeSet::from([9]));
     again.found().apply(Stream::Limits, &[(9, limits)]).unwrap();

@@ -385,19 +385,20 @@ fn is_in_files(home: &Home, needle: &[u8]) -> bool {
 }
 
 #[test]
-fn readers_do_not_wait_until_a_successor_is_named_on_the_disk() {
+fn readers_do_not_wait_until_a_successor_is_named_on_the_disk() -> Result<(), StoreError> {
     let home = Home::new();
     let store = home.with_two_cards();
     let old = store.generation();
-    let new = Generation::create(&home.directory, 2, Access::Write, &store.sealer).unwrap();
-    *store.next.lock().unwrap() = Some(Arc::new(new));
+    let new = Generation::create(&home.directory, 2, Access::Write, &store.sealer)?;
+    *store.next.lock().expect("nobody has panicked") = Some(Arc::new(new));
     // As in the midst of the commit that names it, or behind it.
-    let mut txn = old.env.write_txn().unwrap();
-    old.tables.set_successor(&mut txn, 2).unwrap();
-    assert_eq!(store.len().unwrap(), 2, "it is not named");
-    txn.commit().unwrap();
-    assert_eq!((store.len().unwrap(), store.generation().number), (0, 1));
-    assert_eq!(store.resolve(&bank("IBTF"), &exid()).unwrap(), None);
+    let mut txn = old.env.write_txn()?;
+    old.tables.set_successor(&mut txn, 2)?;
+    assert_eq!(store.len()?, 2, "it is not named");
+    txn.commit()?;
+    assert_eq!((store.len()?, store.generation().number), (0, 1));
+    assert_eq!(store.resolve(&bank("IBTF"), &exid())?, None);
+    Ok(())
 }
 
 #[test]

@@ -123,46 +123,47 @@ mod tests {
     use crate::seal::{Sealer, StoreKeys};
     use crate::store::embedded::generation::Access;
 
-    /// Builds a file of three transactions; returns what came of it, and how many rows it has.
+    /// Builds a file of three transactions; returns how many rows it has.
     fn build_with(
         sync: &(dyn Fn() -> Result<(), StoreError> + Sync),
-    ) -> (Result<(), StoreError>, u64) {
-        let home = tempfile::tempdir().unwrap();
-        let sealer = Sealer::new(&StoreKeys::generate().unwrap());
-        let new = Generation::create(home.path(), 1, Access::Build, &sealer).unwrap();
+    ) -> Result<u64, Box<dyn std::error::Error>> {
+        let home = tempfile::tempdir()?;
+        let sealer = Sealer::new(&StoreKeys::generate()?);
+        let new = Generation::create(home.path(), 1, Access::Build, &sealer)?;
         let (to_write, pieces) = channel();
         let mut piece = Piece::new(Table::Cards);
-        for row in 0..3 * u32::try_from(ROWS).unwrap() {
+        for row in 0..3 * u32::try_from(ROWS)? {
             let mut key = [0; Place::KEY_LEN];
             key[..4].copy_from_slice(&row.to_be_bytes());
-            piece.push(&key, b"a sealed row").unwrap();
+            piece.push(&key, b"a sealed row")?;
             if piece.is_full() {
-                to_write.send(piece).unwrap();
+                to_write.send(piece)?;
                 piece = Piece::new(Table::Cards);
             }
         }
-        to_write.send(piece).unwrap();
+        to_write.send(piece)?;
         drop(to_write);
-        let built = build(&new, pieces, sync, &mut || {});
-        let txn = new.env.read_txn().unwrap();
-        (built, new.tables.cards.len(&txn).unwrap())
+        build(&new, pieces, sync, &mut || {})?;
+        let txn = new.env.read_txn()?;
+        Ok(new.tables.cards.len(&txn)?)
     }
 
     #[test]
-    fn all_rows_are_written_and_the_disk_is_asked_meanwhile() {
+    fn all_rows_are_written_and_the_disk_is_asked_meanwhile()
+    -> Result<(), Box<dyn std::error::Error>> {
         let asked = std::sync::atomic::AtomicU32::new(0);
-        let (built, rows) = build_with(&|| {
+        let rows = build_with(&|| {
             asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             Ok(())
-        });
-        built.unwrap();
+        })?;
         assert_eq!(rows, 3 * ROWS as u64);
         assert!(asked.into_inner() > 0);
+        Ok(())
     }
 
     #[test]
     fn a_disk_that_fails_meanwhile_is_not_forgotten() {
-        let (built, _) = build_with(&|| Err(std::io::Error::other("the disk").into()));
+        let built = build_with(&|| Err(std::io::Error::other("the disk").into()));
         assert!(built.unwrap_err().to_string().contains("the disk"));
     }
 

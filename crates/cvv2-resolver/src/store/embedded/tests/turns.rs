@@ -27,6 +27,15 @@ fn caller(store: &Arc<EmbeddedStore>, number: u64) -> JoinHandle<Result<PutOutco
     thread
 }
 
+/// The first callers, who queue up while somebody else has the turn: one of them leads them all.
+fn callers_at_once(
+    store: &Arc<EmbeddedStore>,
+    count: u64,
+) -> Vec<JoinHandle<Result<PutOutcome, StoreError>>> {
+    let _turn = store.turns.take();
+    (0..count).map(|number| caller(store, number)).collect()
+}
+
 fn wait_for(store: &EmbeddedStore, waiting: usize) {
     while store.turns.waiting() != waiting {
         thread::yield_now();
@@ -38,8 +47,8 @@ fn commits(store: &EmbeddedStore) -> usize {
 }
 
 fn holds(store: &EmbeddedStore, caller: u64) -> bool {
-    let found = store.resolve(&bank("IBTF"), &number(&format!("D{caller}"))).unwrap();
-    found == Some(card(&pan(caller)))
+    let found = store.resolve(&bank("IBTF"), &number(&format!("D{caller}")));
+    found.expect("a store that works") == Some(card(&pan(caller)))
 }
 
 #[test]
@@ -59,7 +68,8 @@ fn nobody_returns_before_the_commit_and_each_has_the_outcome_of_its_own_cards() 
                     } else {
                         let expected =
                             if turn == 0 { PutOutcome::Added } else { PutOutcome::Replaced };
-                        assert_eq!(put(store, caller).unwrap(), expected);
+                        let outcome = put(store, caller).expect("no reference of it is taken");
+                        assert_eq!(outcome, expected);
                         // What a transaction reads that begins now is committed.
                         assert!(holds(store, caller));
                     }
@@ -97,9 +107,7 @@ fn a_card_that_is_the_end_of_all_fails_for_its_own_caller_only() {
     let place = store.sealer.card(bank("IBTF"), &Pan::parse(&pan(5)).unwrap());
     store.tamper(store.cards(), &place.key(), Some(&[0; 60]));
 
-    let turn = store.turns.take();
-    let callers: Vec<_> = (0..8).map(|number| caller(&store, number)).collect();
-    drop(turn);
+    let callers = callers_at_once(&store, 8);
     for (number, caller) in (0..).zip(callers) {
         match caller.join().unwrap() {
             Ok(outcome) => assert!(outcome == PutOutcome::Added && number != 5, "{number}"),
@@ -116,9 +124,7 @@ fn seals_that_are_left_are_for_those_who_come_first() {
     let store = Arc::new(home.with_two_cards());
     // Each of the cards takes three.
     store.tamper(store.meta(), b"seals \x01", Some(&(SEALS_MAX - 7).to_be_bytes()));
-    let turn = store.turns.take();
-    let callers: Vec<_> = (0..4).map(|number| caller(&store, number)).collect();
-    drop(turn);
+    let callers = callers_at_once(&store, 4);
     let outcomes: Vec<_> = callers.into_iter().map(|caller| caller.join().unwrap()).collect();
     assert!(outcomes[..2].iter().all(|put| matches!(put, Ok(PutOutcome::Added))));
     assert!(outcomes[2..].iter().all(|put| matches!(put, Err(StoreError::KeyWornOut { .. }))));
