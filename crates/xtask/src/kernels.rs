@@ -181,7 +181,7 @@ fn build() -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
         .current_dir(&root)
-        .args(["build", "--quiet", "--release", "--package", "cvv2-cli"])
+        .args(["build", "--quiet", "--release", "--bin", "cvv2"])
         .status()
         .map_err(|e| format!("cargo cannot be run: {e}"))?;
     if !built.success() {
