@@ -240,6 +240,43 @@ fn replicas_that_put_the_same_cards_and_references_come_to_one_of_their_orders()
 
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
+fn a_reference_that_another_replica_gives_the_card_meanwhile_is_not_taken_by_another_card() {
+    let (options, keys) = home();
+    let store = PostgresStore::create(&options, &keys).unwrap();
+    put(&store, 1).unwrap();
+    // What the other replica has yet to commit.
+    let later = "CREATE TABLE {s}.later_cards AS TABLE {s}.cards;
+                 CREATE TABLE {s}.later_references AS TABLE {s}.card_references;
+                 DELETE FROM {s}.cards; DELETE FROM {s}.card_references";
+    tamper(&store, later);
+    let replica = PostgresStore::open(&options, &keys).unwrap();
+    let of_schema = |statements: &str| statements.replace("{s}", store.pool().schema());
+    let outcome = store.pool().with(|other| {
+        let lock = "BEGIN; LOCK TABLE {s}.card_references IN ACCESS EXCLUSIVE MODE";
+        other.batch_execute(&of_schema(lock))?;
+        std::thread::scope(|scope| {
+            let putting = scope.spawn(|| {
+                let (bank, refs, record) = (bank(), [reference(1), reference(2)], card(1));
+                let new = NewCard { bank: &bank, refs: &refs, record: &record };
+                replica.put_many(&[new]).unwrap()
+            });
+            let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted
+                           AND relation = '{s}.card_references'::regclass)";
+            while !other.query_one(&of_schema(waiting), &[])?.get::<_, bool>(0) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let commit = "INSERT INTO {s}.cards TABLE {s}.later_cards;
+                          INSERT INTO {s}.card_references TABLE {s}.later_references; COMMIT";
+            other.batch_execute(&of_schema(commit))?;
+            Ok(putting.join().unwrap())
+        })
+    });
+    assert_eq!(outcome.unwrap(), [PutOutcome::Replaced]);
+    assert!(holds(&replica, 1) && store.check().unwrap().is_sound());
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
 fn a_store_is_sealed_again_while_replicas_read_and_write() {
     let (options, old) = home();
     let mut both = StoreKeys::from_hex(&old.to_hex()).unwrap();

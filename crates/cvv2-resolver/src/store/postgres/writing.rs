@@ -29,8 +29,10 @@ pub(super) fn put(
     new: &[NewCard<'_>],
     nonces: &mut Nonces,
 ) -> Result<Vec<PutOutcome>, Failure> {
-    let mut cards = known_cards(session, sealer, new)?;
+    // The cards after the references: a reference that another replica has committed in between is one
+    // of its card's already. The other way round it would look like another card's.
     let known = known_references(session, sealer, new)?;
+    let mut cards = known_cards(session, sealer, new)?;
     let mut added = HashSet::new();
     let mut outcomes = Vec::with_capacity(new.len());
     for new in new {
