@@ -1,5 +1,8 @@
 //! What happened with one card, as long as it matters to a limit.
 
+mod events;
+
+use self::events::{Event, Events};
 use super::codec::{Reader, Unreadable, put_moment};
 use super::moment::{Moment, Span};
 use super::policy::LimitPolicy;
@@ -18,14 +21,7 @@ pub(super) struct CallerId(pub(super) u32);
 /// Time does not go back for a card: what comes with an earlier time than the event before it gets
 /// the time of that one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct CardLog(Vec<Event>);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Event {
-    at: Moment,
-    caller: CallerId,
-    kind: EventKind,
-}
+pub(super) struct CardLog(Events);
 
 /// What happened with the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,10 +88,6 @@ impl CardLog {
     /// Adds what was charged.
     pub(super) fn push(&mut self, at: Moment, caller: CallerId, kind: EventKind) {
         let at = self.at(at);
-        // Of most cards there is one event or two: `Vec` would have room for four at once.
-        if self.0.len() == self.0.capacity() {
-            self.0.reserve_exact(self.0.len() / 2 + 1);
-        }
         self.0.push(Event { at, caller, kind });
     }
 
@@ -104,7 +96,8 @@ impl CardLog {
     pub(super) fn give_back(&mut self, at: Moment, caller: CallerId) {
         // Two of the same caller in the same millisecond are alike: whichever is found will do.
         let charged = Event { at, caller, kind: EventKind::Wrong };
-        if let Some(event) = self.0.iter_mut().rev().find(|event| **event == charged) {
+        if let Some(event) = self.0.as_mut_slice().iter_mut().rev().find(|event| **event == charged)
+        {
             event.kind = EventKind::Right;
         }
     }
@@ -116,7 +109,7 @@ impl CardLog {
         let of_all = [Limit::CardRequests, Limit::CardGenerates, Limit::CardWrongHard];
         let mut usages: Vec<_> =
             of_all.iter().map(|limit| self.usage(policy, *limit, nobody, at)).collect();
-        let mut callers: Vec<_> = self.0.iter().map(|event| event.caller).collect();
+        let mut callers: Vec<_> = self.events().iter().map(|event| event.caller).collect();
         callers.sort_unstable();
         callers.dedup();
         let soft = callers.iter().map(|id| self.usage(policy, Limit::CardWrongSoft, *id, at));
@@ -127,7 +120,7 @@ impl CardLog {
     /// Drops what matters to no limit any more.
     pub(super) fn forget(&mut self, policy: &LimitPolicy, at: Moment) {
         // Everything matters for a day at least.
-        if self.0.first().is_none_or(|oldest| at.since(oldest.at) < Span::DAY) {
+        if self.events().first().is_none_or(|oldest| at.since(oldest.at) < Span::DAY) {
             return;
         }
         self.0.retain(|event| {
@@ -140,22 +133,22 @@ impl CardLog {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.events().len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.events().is_empty()
     }
 
     /// When something happened last.
     pub(super) fn last(&self) -> Option<Moment> {
-        self.0.last().map(|last| last.at)
+        self.events().last().map(|last| last.at)
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let len = u16::try_from(self.len()).expect("a card has at most 1,100 events");
         out.extend_from_slice(&len.to_le_bytes());
-        for Event { at, caller, kind } in &self.0 {
+        for Event { at, caller, kind } in self.events() {
             put_moment(out, *at);
             out.extend_from_slice(&caller.0.to_le_bytes());
             out.push(*kind as u8);
@@ -179,14 +172,15 @@ impl CardLog {
             Limit::CardWrongHard => (policy.card_wrong_hard, policy.wrong_hard_window()),
             _ => (policy.card_requests_per_day, Span::DAY),
         };
-        let in_window = self.0.partition_point(|event| at.since(event.at) >= window);
+        let events = self.events();
+        let in_window = events.partition_point(|event| at.since(event.at) >= window);
         let counts = |event: &&Event| match limit {
             Limit::CardGenerates => event.kind == EventKind::Generate,
             Limit::CardWrongSoft => event.kind == EventKind::Wrong && event.caller == caller,
             Limit::CardWrongHard => event.kind == EventKind::Wrong,
             _ => true,
         };
-        let counted = || self.0[in_window..].iter().filter(counts);
+        let counted = || events[in_window..].iter().filter(counts);
         let used = u32::try_from(counted().count()).expect("a card has at most 1,100 events");
         // There will be room when as many have left the window as are over the limit, and one more.
         let room_at = used.checked_sub(max).map(|over| {
@@ -194,6 +188,10 @@ impl CardLog {
             leaves.at.after(window)
         });
         CardUsage { limit, caller: is_soft.then_some(caller), used, max, room_at }
+    }
+
+    fn events(&self) -> &[Event] {
+        self.0.as_slice()
     }
 
     fn at(&self, now: Moment) -> Moment {

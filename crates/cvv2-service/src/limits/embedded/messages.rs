@@ -1,7 +1,7 @@
 //! Messages that were used, as long as it matters.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use crate::limits::message_use::MessageUse;
 use crate::limits::moment::{Moment, Span};
@@ -11,7 +11,7 @@ use crate::message_key::MessageKey;
 /// The slots of a window.
 const SLOTS: u64 = 60;
 
-/// How many messages of the past are forgotten when one comes. More than one, so that they become
+/// How many messages of the past are looked for when one comes. More than one, so that they become
 /// fewer; few, because others wait.
 const FORGOTTEN_AT_ONCE: usize = 4;
 
@@ -22,14 +22,16 @@ const FORGOTTEN_AT_ONCE: usize = 4;
 pub(super) struct Messages {
     window: Span,
     max: usize,
-    /// By the first byte of their key, a hash: each grows by itself.
-    shards: Vec<HashMap<MessageKey, Moment>>,
-    /// By the number of the slot of their time since 1970. One that was used again after its window
-    /// is in two, until the first is forgotten.
-    slots: BTreeMap<u64, Vec<MessageKey>>,
-    /// Entries of the slots.
+    /// By the first byte of their key, a hash.
+    shards: Vec<BTreeMap<MessageKey, Moment>>,
+    /// By the number of the slot of their time since 1970, how their keys begin. Whoever has another
+    /// one with the same beginning looked at loses nothing by it.
+    slots: BTreeMap<u64, Vec<Prefix>>,
     len: usize,
 }
+
+/// The first bytes of a message's key: enough to find it, and a quarter of the memory.
+type Prefix = [u8; 4];
 
 impl Messages {
     const SHARDS: usize = 256;
@@ -38,7 +40,7 @@ impl Messages {
         Self {
             window: policy.message_window(),
             max: policy.messages_max as usize,
-            shards: (0..Self::SHARDS).map(|_| HashMap::new()).collect(),
+            shards: (0..Self::SHARDS).map(|_| BTreeMap::new()).collect(),
             slots: BTreeMap::new(),
             len: 0,
         }
@@ -82,9 +84,10 @@ impl Messages {
     }
 
     fn insert(&mut self, message: MessageKey, at: Moment) {
-        self.shards[shard_of(message)].insert(message, at);
-        self.slots.entry(at.millis() / self.slot()).or_default().push(message);
-        self.len += 1;
+        if self.shards[shard_of(message)].insert(message, at).is_none() {
+            self.len += 1;
+        }
+        self.slots.entry(at.millis() / self.slot()).or_default().push(prefix_of(message));
     }
 
     /// Forgets some whose window has passed, if there are any; as many as there are too many, which
@@ -99,17 +102,19 @@ impl Messages {
             if now.since(last_of_slot) < self.window {
                 return;
             }
-            let Some(message) = oldest.get_mut().pop() else {
-                oldest.remove();
-                continue;
-            };
-            self.len -= 1;
-            if let Entry::Occupied(known) = self.shards[shard_of(message)].entry(message)
-                && now.since(*known.get()) >= self.window
-            {
-                known.remove();
+            match oldest.get_mut().pop() {
+                Some(prefix) => self.forget_prefix(prefix, now),
+                None => _ = oldest.remove(),
             }
         }
+    }
+
+    /// Forgets the messages whose keys begin so and whose window has passed.
+    fn forget_prefix(&mut self, prefix: Prefix, now: Moment) {
+        let window = self.window;
+        let shard = &mut self.shards[usize::from(prefix[0])];
+        let past = shard.extract_if(all_with(prefix), |_, at| now.since(*at) >= window);
+        self.len -= past.count();
     }
 
     fn is_past(&self, at: Moment, now: Moment) -> bool {
@@ -119,6 +124,21 @@ impl Messages {
     const fn slot(&self) -> u64 {
         self.window.millis() / SLOTS
     }
+}
+
+fn prefix_of(message: MessageKey) -> Prefix {
+    let [a, b, c, d, ..] = message.to_bytes();
+    [a, b, c, d]
+}
+
+/// From the first key that begins so to the last one.
+fn all_with(prefix: Prefix) -> RangeInclusive<MessageKey> {
+    let key = |rest| {
+        let mut bytes = [rest; MessageKey::LEN];
+        bytes[..prefix.len()].copy_from_slice(&prefix);
+        MessageKey::from_bytes(bytes)
+    };
+    key(0)..=key(u8::MAX)
 }
 
 fn shard_of(message: MessageKey) -> usize {
@@ -164,12 +184,12 @@ mod tests {
             assert_eq!(messages.use_once(key(number), at(end)), MessageUse::First);
         }
         assert_eq!(messages.len(), 1000);
-        assert_eq!(messages.shards.iter().map(HashMap::len).sum::<usize>(), 1000);
+        assert_eq!(messages.shards.iter().map(BTreeMap::len).sum::<usize>(), 1000);
         for _ in 0..300 {
             messages.forget(at(end + 2 * MINUTE + 2000));
         }
         assert_eq!(messages.len(), 0);
-        assert!(messages.shards.iter().all(HashMap::is_empty) && messages.slots.is_empty());
+        assert!(messages.shards.iter().all(BTreeMap::is_empty) && messages.slots.is_empty());
     }
 
     proptest! {

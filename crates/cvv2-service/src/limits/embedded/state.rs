@@ -24,7 +24,9 @@ pub(super) struct State {
     callers: BTreeMap<CallerId, (Arc<str>, CallerLog)>,
     ids: HashMap<Arc<str>, CallerId>,
     next_id: u32,
-    shards: Vec<HashMap<CardKey, CardLog>>,
+    /// Trees, which grow by a few cards at a time: a table of hashes is half empty on average, and
+    /// while it grows it is in memory twice.
+    shards: Vec<BTreeMap<CardKey, CardLog>>,
     /// Events of all cards.
     events: usize,
     messages: Messages,
@@ -48,7 +50,7 @@ impl State {
             callers: BTreeMap::new(),
             ids: HashMap::new(),
             next_id: 0,
-            shards: (0..Self::SHARDS).map(|_| HashMap::new()).collect(),
+            shards: (0..Self::SHARDS).map(|_| BTreeMap::new()).collect(),
             events: 0,
             now: Moment::default(),
             wants_room: false,
@@ -223,7 +225,6 @@ impl State {
             events += log.len();
             !log.is_empty()
         });
-        cards.shrink_to(2 * cards.len());
         out.reserve(6 + 18 * cards.len() + 13 * events);
         let shard = u8::try_from(shard).expect("there are 256 shards");
         Record::CardsPiece { shard }.write(out);
@@ -361,18 +362,18 @@ impl State {
 
     fn read_cards(&mut self, shard: u8, reader: &mut Reader<'_>) -> Result<(), Unreadable> {
         let shard = usize::from(shard);
-        for (_, log) in self.shards[shard].drain() {
-            self.events -= log.len();
-        }
+        self.events -= self.shards[shard].values().map(CardLog::len).sum::<usize>();
+        let mut cards = Vec::new();
         for _ in 0..reader.u32()? {
             let card = CardKey::from_bytes(reader.array()?);
-            let log = CardLog::read(reader)?;
             if shard_of(card) != shard {
                 return Err(Unreadable);
             }
-            self.events += log.len();
-            self.shards[shard].insert(card, log);
+            cards.push((card, CardLog::read(reader)?));
         }
+        // At once: they are in order, so that its nodes are full.
+        self.shards[shard] = cards.into_iter().collect();
+        self.events += self.shards[shard].values().map(CardLog::len).sum::<usize>();
         Ok(())
     }
 }

@@ -1,0 +1,110 @@
+//! The events of one card, in as little memory as they need.
+
+use std::slice;
+
+use super::{CallerId, EventKind};
+use crate::limits::moment::Moment;
+
+/// Something that happened with a card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Event {
+    pub(super) at: Moment,
+    pub(super) caller: CallerId,
+    pub(super) kind: EventKind,
+}
+
+/// Events, oldest first.
+///
+/// An issuer has millions of cards, and most of those that are used in a day are used once: one event
+/// is kept in place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Events {
+    #[default]
+    None,
+    One(Event),
+    #[expect(clippy::box_collection, reason = "in place a `Vec` would be larger than an event")]
+    More(Box<Vec<Event>>),
+}
+
+const _: () = assert!(size_of::<Events>() == size_of::<Event>());
+
+impl Events {
+    pub(super) fn push(&mut self, event: Event) {
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(event),
+            Self::One(first) => Self::More(Box::new(vec![first, event])),
+            Self::More(mut events) => {
+                if events.len() == events.capacity() {
+                    events.reserve_exact(events.len() / 2);
+                }
+                events.push(event);
+                Self::More(events)
+            }
+        };
+    }
+
+    pub(super) fn retain(&mut self, is_kept: impl Fn(&Event) -> bool) {
+        match self {
+            Self::None => {}
+            Self::One(event) => {
+                if !is_kept(event) {
+                    *self = Self::None;
+                }
+            }
+            Self::More(events) => {
+                events.retain(is_kept);
+                match events[..] {
+                    [] => *self = Self::None,
+                    [event] => *self = Self::One(event),
+                    [..] => {}
+                }
+            }
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[Event] {
+        match self {
+            Self::None => &[],
+            Self::One(event) => slice::from_ref(event),
+            Self::More(events) => events,
+        }
+    }
+
+    pub(super) fn as_mut_slice(&mut self) -> &mut [Event] {
+        match self {
+            Self::None => &mut [],
+            Self::One(event) => slice::from_mut(event),
+            Self::More(events) => events,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// They are what a list is, and one is in place however many there were.
+        #[test]
+        fn they_are_what_a_list_is(steps in prop::collection::vec((any::<bool>(), 0..8_u64), 1..40)) {
+            let (mut events, mut list) = (Events::default(), Vec::new());
+            for (at, (is_push, number)) in (0..).zip(steps) {
+                if is_push {
+                    let kind = EventKind::of(u8::try_from(number % 3).unwrap()).unwrap();
+                    let event = Event { at: Moment::from_millis(at), caller: CallerId(7), kind };
+                    events.push(event);
+                    list.push(event);
+                } else {
+                    let is_kept = |event: &Event| event.at.millis() % 8 != number;
+                    events.retain(is_kept);
+                    list.retain(is_kept);
+                }
+                prop_assert_eq!(events.as_slice(), &list[..]);
+                prop_assert_eq!(events.as_mut_slice(), &list[..]);
+                prop_assert_eq!(matches!(events, Events::More(_)), list.len() > 1);
+            }
+        }
+    }
+}
