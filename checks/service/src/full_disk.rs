@@ -47,9 +47,9 @@ pub(crate) fn run_inside() {
     let bank = Bank::new(1, &[("asks", "cvv2:generate")]);
     let disk = bank.path().join("audit");
     DirBuilder::new().mode(0o700).create(&disk).unwrap();
-    // The redo log takes 2 MiB of it.
+    // The redo log takes 8 MiB of it.
     let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "size=4m,mode=0700", "none"]).arg(&disk);
+    mount.args(["-t", "tmpfs", "-o", "size=10m,mode=0700", "none"]).arg(&disk);
     assert!(ended(&mut mount, "").status.success(), "a file system in memory");
 
     let policy = [

@@ -36,7 +36,7 @@ pub struct AuditOptions {
     /// How long after a failure of the disk the log is tried again: 1 ms to 1 minute. Default: 1 s.
     pub retry_interval: Duration,
     /// Whether records are durable in a redo log before they are in their files: one write over a file
-    /// in the same directory that does not grow (2 MiB), for [limits](crate::limits::Limits::open_beside)
+    /// in the same directory that does not grow (8 MiB), for [limits](crate::limits::Limits::open_beside)
     /// as well. It takes about half as long, and half as much of the processor. Default: no, and each
     /// file is synced for each group.
     ///

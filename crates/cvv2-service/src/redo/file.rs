@@ -9,9 +9,9 @@ use rustix::fs::OFlags;
 
 use super::entry::{BLOCK_BYTES, FoundEntry, FoundPiece};
 
-/// What fits a half. A second's worth of requests is several halves; a checkpoint of so much takes a
-/// disk some milliseconds.
-pub(super) const HALF_BYTES: usize = 1 << 20;
+/// What fits a half. At full load a second's worth of requests is several halves; a checkpoint takes a disk
+/// some milliseconds, in which commits are slower, so there should be few.
+pub(super) const HALF_BYTES: usize = 4 << 20;
 
 const NAME: &str = ".redo-";
 

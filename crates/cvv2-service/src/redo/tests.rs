@@ -103,18 +103,20 @@ fn whatever_was_committed_is_there_after_a_crash() {
 
 #[test]
 fn halves_are_free_again_when_their_files_are_synced() {
+    const LEN: usize = 50_000;
     let home = tempfile::tempdir().unwrap();
     let redo = begin(home.path());
     let mut files = [1, 2].map(|number| Appended::new(home.path(), number));
     // Each half is written several times, and what is found begins in the older one.
-    for number in 0..200_u32 {
-        let bytes = number.to_le_bytes().repeat(12_500);
-        files[usize::from(number >= 100)].append(&redo, &bytes).unwrap();
+    let count = 10 * HALF_BYTES / LEN;
+    for number in 0..count {
+        let bytes = number.to_le_bytes().repeat(LEN / 8);
+        files[usize::from(number >= count / 2)].append(&redo, &bytes).unwrap();
     }
     let log = fs::read(redo_file(home.path())).unwrap();
     assert_eq!(log.len(), 2 * HALF_BYTES);
     let pieces = file::read(&redo_file(home.path())).unwrap();
-    let held: usize = pieces.len() * 50_000;
+    let held: usize = pieces.len() * LEN;
     assert!((HALF_BYTES / 2..2 * HALF_BYTES).contains(&held), "{held} bytes");
     let [first, second] = &files;
     let synced = &second.bytes[..second.bytes.len() - held];
