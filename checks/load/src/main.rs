@@ -16,7 +16,7 @@
 //! connections and a disk of 1 ms bound it at 128,000 a second, far above what one core carries.
 //! How long the disk takes is measured and printed beside.
 //!
-//! `cargo build --release -p cvv2-cli -p check-load && target/release/check-load`. `--quick` is
+//! `cargo build --release --bins && target/release/check-load`. `--quick` is
 //! for CI: small, and only a wrong answer fails it, because figures of a busy machine are no verdict.
 
 mod cards;
@@ -38,6 +38,7 @@ mod target;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 
 use self::cores::Cores;
 use self::home::Home;
@@ -47,6 +48,10 @@ use self::target::Target;
 
 /// Whatever went wrong: nobody but a person reads it.
 type Failure = Box<dyn std::error::Error>;
+
+/// The echo handler has the same as the service.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let options = Options::parse();

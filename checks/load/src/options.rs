@@ -96,11 +96,12 @@ impl Options {
         };
         if !path.is_file() {
             return Err(format!(
-                "{}: not there; cargo build --release -p cvv2-cli, or give --cvv2 FILE",
+                "{}: not there; cargo build --release --bins, or give --cvv2 FILE",
                 path.display()
             )
             .into());
         }
-        Ok(path)
+        // The child is started in another directory.
+        Ok(path.canonicalize()?)
     }
 }

@@ -8,8 +8,8 @@
 //!   answers than its limit;
 //! - `full-disk`: without room for records nothing is answered but 503, and with room it goes on.
 //!
-//! `cargo build -p cvv2-cli -p check-memory-scan && cargo run -p check-service [-- NAME…]`, all of them
-//! unless some are named; the programs have to be of the same profile. `CVV2_KILLS` (default 10) and
+//! `cargo build --bins && target/debug/check-service [NAME…]`, all of them unless some are named; the
+//! programs have to be of the same profile. `CVV2_KILLS` (default 10) and
 //! `CVV2_GUESSES` (default 2,000) say how often. What this machine cannot show is skipped, which is said;
 //! with `CVV2_REQUIRE_TOOLS` set a tool that is not there is a failure.
 #![allow(clippy::unwrap_used, reason = "a check that cannot set itself up has failed")]
