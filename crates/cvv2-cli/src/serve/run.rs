@@ -105,12 +105,15 @@ async fn serve_all(
         tokio::spawn(watches::disks(Arc::clone(&assembly), log)),
     ];
     let obeying = tokio::spawn(signals.obey(Arc::clone(&assembly), log, stage));
+    let counters = &http.transport_counters;
+    let cut_off = async {
+        Stage::Over.reached(stages).await;
+        // Counted here: behind the `select!` the connections are being dropped already.
+        Cut { connections: counters.connections_open(), requests: counters.requests_in_flight() }
+    };
     let cut = tokio::select! {
         (report, ()) = async { tokio::join!(requests, metrics) } => Cut::from(report),
-        () = Stage::Over.reached(stages) => Cut {
-            connections: http.transport_counters.connections_open(),
-            requests: http.transport_counters.requests_in_flight(),
-        },
+        cut = cut_off => cut,
     };
     for watch in beside {
         watch.abort();
