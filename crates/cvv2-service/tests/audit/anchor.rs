@@ -68,12 +68,17 @@ fn the_head_is_anchored_in_time_and_after_so_many_records() {
         ..AuditOptions::new(home.directory())
     };
     let log = AuditLog::open(&options, &key(), || NOW).unwrap();
+    let wait_for = |sequence| {
+        while log.status().anchored.is_none_or(|head| head.sequence < sequence) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    // Else its thread, if it is slow to start, has one point for both.
+    wait_for(1);
     for number in 0..10 {
         append(&log, &format!("record {number}")).wait().unwrap();
     }
-    while log.status().anchored.is_none_or(|head| head.sequence < 11) {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_for(11);
     append(&log, "one more").wait().unwrap();
     assert_eq!(log.status().anchored.unwrap().sequence, 11, "not yet");
     log.close().unwrap();
