@@ -1,5 +1,6 @@
 //! The events of one card, in as little memory as they need.
 
+use std::ops::{Deref, DerefMut};
 use std::slice;
 
 use super::{CallerId, EventKind};
@@ -61,16 +62,22 @@ impl Events {
             }
         }
     }
+}
 
-    pub(super) fn as_slice(&self) -> &[Event] {
+impl Deref for Events {
+    type Target = [Event];
+
+    fn deref(&self) -> &[Event] {
         match self {
             Self::None => &[],
             Self::One(event) => slice::from_ref(event),
             Self::More(events) => events,
         }
     }
+}
 
-    pub(super) fn as_mut_slice(&mut self) -> &mut [Event] {
+impl DerefMut for Events {
+    fn deref_mut(&mut self) -> &mut [Event] {
         match self {
             Self::None => &mut [],
             Self::One(event) => slice::from_mut(event),
@@ -92,7 +99,11 @@ mod tests {
             let (mut events, mut list) = (Events::default(), Vec::new());
             for (at, (is_push, number)) in (0..).zip(steps) {
                 if is_push {
-                    let kind = EventKind::of(u8::try_from(number % 3).unwrap()).unwrap();
+                    let kind = match number % 3 {
+                        0 => EventKind::Generate,
+                        1 => EventKind::Right,
+                        _ => EventKind::Wrong,
+                    };
                     let event = Event { at: Moment::from_millis(at), caller: CallerId(7), kind };
                     events.push(event);
                     list.push(event);
@@ -101,8 +112,8 @@ mod tests {
                     events.retain(is_kept);
                     list.retain(is_kept);
                 }
-                prop_assert_eq!(events.as_slice(), &list[..]);
-                prop_assert_eq!(events.as_mut_slice(), &list[..]);
+                prop_assert_eq!(&*events, &list[..]);
+                prop_assert_eq!(&mut *events, &list[..]);
                 prop_assert_eq!(matches!(events, Events::More(_)), list.len() > 1);
             }
         }

@@ -1,6 +1,7 @@
 //! All limits in memory, and how they are written down.
 
 use std::collections::{BTreeMap, HashMap};
+use std::mem;
 use std::sync::Arc;
 
 use super::messages::Messages;
@@ -72,7 +73,7 @@ impl State {
     }
 
     pub(super) const fn take_wants_room(&mut self) -> bool {
-        std::mem::replace(&mut self.wants_room, false)
+        mem::replace(&mut self.wants_room, false)
     }
 
     pub(super) fn admit(
@@ -362,7 +363,6 @@ impl State {
 
     fn read_cards(&mut self, shard: u8, reader: &mut Reader<'_>) -> Result<(), Unreadable> {
         let shard = usize::from(shard);
-        self.events -= self.shards[shard].values().map(CardLog::len).sum::<usize>();
         let mut cards = Vec::new();
         for _ in 0..reader.u32()? {
             let card = CardKey::from_bytes(reader.array()?);
@@ -372,10 +372,15 @@ impl State {
             cards.push((card, CardLog::read(reader)?));
         }
         // At once: they are in order, so that its nodes are full.
-        self.shards[shard] = cards.into_iter().collect();
-        self.events += self.shards[shard].values().map(CardLog::len).sum::<usize>();
+        let before = mem::replace(&mut self.shards[shard], cards.into_iter().collect());
+        self.events -= events_of(&before);
+        self.events += events_of(&self.shards[shard]);
         Ok(())
     }
+}
+
+fn events_of(cards: &BTreeMap<CardKey, CardLog>) -> usize {
+    cards.values().map(CardLog::len).sum()
 }
 
 fn shard_of(card: CardKey) -> usize {
