@@ -34,6 +34,15 @@ fn put(store: &PostgresStore, number: u32) -> Result<(), StoreError> {
     store.put(&bank(), &[reference(number), reference(1_000_000 + number)], &card(number))
 }
 
+fn outcome_of(
+    store: &PostgresStore,
+    refs: &[CardRef],
+    record: &CardRecord,
+) -> Result<PutOutcome, StoreError> {
+    let outcomes = store.put_many(&[NewCard { bank: &bank(), refs, record }])?;
+    Ok(outcomes.into_iter().next().expect("one for each card"))
+}
+
 fn holds(store: &PostgresStore, number: u32) -> bool {
     let found = |number| store.resolve(&bank(), &reference(number)).unwrap();
     found(number) == Some(card(number)) && found(1_000_000 + number) == Some(card(number))
@@ -50,13 +59,17 @@ fn home() -> (PostgresOptions, StoreKeys) {
 
 /// Does what an operator could, past everything that the store does about rows. `{s}` is the schema.
 fn tamper(store: &PostgresStore, statements: &str) {
-    let statements = statements.replace("{s}", store.pool().schema());
+    let statements = in_schema(store, statements);
     store.pool().with(|client| client.batch_execute(&statements)).unwrap();
 }
 
 fn asked(store: &PostgresStore, query: &str) -> i64 {
-    let query = query.replace("{s}", store.pool().schema());
+    let query = in_schema(store, query);
     store.pool().with(|client| client.query_one(&query, &[])).unwrap().get(0)
+}
+
+fn in_schema(store: &PostgresStore, statements: &str) -> String {
+    statements.replace("{s}", store.pool().schema())
 }
 
 #[test]
@@ -216,11 +229,9 @@ fn replicas_that_put_the_same_cards_and_references_come_to_one_of_their_orders()
                     let mut outcomes = Vec::new();
                     for round in 0..10_u32 {
                         // Everybody wants the same references, each two of them for the same card.
-                        let bank = bank();
                         let refs = [reference(round), reference(100 + round * 10 + replica)];
                         let record = card(round * 3 + replica % 3);
-                        let new = NewCard { bank: &bank, refs: &refs, record: &record };
-                        outcomes.extend(store.put_many(&[new]).unwrap());
+                        outcomes.push(outcome_of(&store, &refs, &record).unwrap());
                     }
                     outcomes
                 })
@@ -240,39 +251,37 @@ fn replicas_that_put_the_same_cards_and_references_come_to_one_of_their_orders()
 
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
-fn a_reference_that_another_replica_gives_the_card_meanwhile_is_not_taken_by_another_card() {
+fn a_reference_that_another_replica_gives_the_card_meanwhile_is_not_taken_by_another_card()
+-> Result<(), Box<dyn std::error::Error>> {
     let (options, keys) = home();
-    let store = PostgresStore::create(&options, &keys).unwrap();
-    put(&store, 1).unwrap();
+    let store = PostgresStore::create(&options, &keys)?;
+    put(&store, 1)?;
     // What the other replica has yet to commit.
     let later = "CREATE TABLE {s}.later_cards AS TABLE {s}.cards;
                  CREATE TABLE {s}.later_references AS TABLE {s}.card_references;
                  DELETE FROM {s}.cards; DELETE FROM {s}.card_references";
     tamper(&store, later);
-    let replica = PostgresStore::open(&options, &keys).unwrap();
-    let of_schema = |statements: &str| statements.replace("{s}", store.pool().schema());
+    let replica = PostgresStore::open(&options, &keys)?;
     let outcome = store.pool().with(|other| {
         let lock = "BEGIN; LOCK TABLE {s}.card_references IN ACCESS EXCLUSIVE MODE";
-        other.batch_execute(&of_schema(lock))?;
+        other.batch_execute(&in_schema(&store, lock))?;
         std::thread::scope(|scope| {
-            let putting = scope.spawn(|| {
-                let (bank, refs, record) = (bank(), [reference(1), reference(2)], card(1));
-                let new = NewCard { bank: &bank, refs: &refs, record: &record };
-                replica.put_many(&[new]).unwrap()
-            });
+            let putting =
+                scope.spawn(|| outcome_of(&replica, &[reference(1), reference(2)], &card(1)));
             let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted
                            AND relation = '{s}.card_references'::regclass)";
-            while !other.query_one(&of_schema(waiting), &[])?.get::<_, bool>(0) {
+            while !other.query_one(&in_schema(&store, waiting), &[])?.get::<_, bool>(0) {
                 std::thread::sleep(Duration::from_millis(1));
             }
             let commit = "INSERT INTO {s}.cards TABLE {s}.later_cards;
                           INSERT INTO {s}.card_references TABLE {s}.later_references; COMMIT";
-            other.batch_execute(&of_schema(commit))?;
-            Ok(putting.join().unwrap())
+            other.batch_execute(&in_schema(&store, commit))?;
+            Ok(putting.join().expect("an error is no panic"))
         })
-    });
-    assert_eq!(outcome.unwrap(), [PutOutcome::Replaced]);
-    assert!(holds(&replica, 1) && store.check().unwrap().is_sound());
+    })?;
+    assert_eq!(outcome?, PutOutcome::Replaced);
+    assert!(holds(&replica, 1) && store.check()?.is_sound());
+    Ok(())
 }
 
 #[test]

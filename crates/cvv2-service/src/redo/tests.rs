@@ -111,7 +111,8 @@ fn halves_are_free_again_when_their_files_are_synced() {
     let count = 10 * HALF_BYTES / LEN;
     for number in 0..count {
         let bytes = number.to_le_bytes().repeat(LEN / 8);
-        files[usize::from(number >= count / 2)].append(&redo, &bytes).unwrap();
+        let file = &mut files[usize::from(number >= count / 2)];
+        file.append(&redo, &bytes).expect("the disk takes what it is given");
     }
     let log = fs::read(redo_file(home.path())).unwrap();
     assert_eq!(log.len(), 2 * HALF_BYTES);
