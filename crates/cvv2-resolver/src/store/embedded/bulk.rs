@@ -331,12 +331,14 @@ impl<'s> Import<'s> {
         tell(&self.unread, &refused.map_err(StoreError::from)?, watcher)
             .map_err(ImportError::Watcher)?;
         self.store.forget_import()?;
-        Ok(ImportSummary {
+        let summary = ImportSummary {
             added: storing.added,
             replaced: storing.replaced,
             refused: self.progress.unread + storing.refused,
             continued: self.continued,
-        })
+        };
+        self.spool.close_aside();
+        Ok(summary)
     }
 
     fn report(&self, stage: ImportStage) -> ImportProgress {
