@@ -5,6 +5,7 @@ mod journal;
 mod journal_file;
 mod messages;
 mod record;
+mod replay;
 mod state;
 mod writer;
 

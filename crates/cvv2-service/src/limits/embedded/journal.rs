@@ -11,6 +11,7 @@ use std::path::Path;
 
 use super::directory::Directory;
 use super::journal_file::{Found, JournalFile};
+use super::replay::Replay;
 use super::state::State;
 use crate::limits::error::LimitError;
 use crate::limits::policy::LimitPolicy;
@@ -144,8 +145,7 @@ fn load(directory: &Directory, policy: LimitPolicy) -> Result<(State, u64, u64),
         };
         if let Some(found) = Found::read(directory, number, len)? {
             files.push(found);
-            let mut state = State::new(policy.clone());
-            if replay(&files, &mut state).map_err(damaged)? {
+            if let Some(state) = replay(&files, policy.clone()).map_err(damaged)? {
                 return Ok((state, files[0].number, files[0].len));
             }
         }
@@ -157,15 +157,16 @@ fn load(directory: &Directory, policy: LimitPolicy) -> Result<(State, u64, u64),
     Ok((State::new(policy), 0, 0))
 }
 
-/// Applies files, the last one first in the list. Whether the one that is applied first has all
+/// The state after files, the last one first in the list, if the one that is applied first has all
 /// pieces; the error is the number of a file that cannot be read.
-fn replay(files: &[Found], state: &mut State) -> Result<bool, u64> {
+fn replay(files: &[Found], policy: LimitPolicy) -> Result<Option<State>, u64> {
+    let mut replay = Replay::new(policy);
     let mut is_complete = false;
     for (index, file) in files.iter().enumerate().rev() {
         for batch in file.batches() {
-            let has_ended = state.replay(batch).map_err(|_| file.number)?;
+            let has_ended = replay.batch(batch).map_err(|_| file.number)?;
             is_complete |= has_ended && index + 1 == files.len();
         }
     }
-    Ok(is_complete)
+    Ok(is_complete.then(|| replay.finish()))
 }

@@ -243,26 +243,31 @@ impl State {
         }
     }
 
-    /// Applies everything that a batch says. Whether it ends a rewritten journal.
-    pub(super) fn replay(&mut self, batch: &[u8]) -> Result<bool, Unreadable> {
-        let mut reader = Reader::new(batch);
-        let mut is_complete = false;
-        while !reader.is_empty() {
-            match Record::read(&mut reader)? {
-                Record::CallersPiece => self.read_callers(&mut reader)?,
-                Record::CardsPiece { shard } => self.read_cards(shard, &mut reader)?,
-                Record::Complete => is_complete = true,
-                record => self.apply(record),
-            }
-        }
-        Ok(is_complete)
+    pub(super) fn apply(&mut self, record: Record<'_>) {
+        self.apply_to_caller(record);
+        self.apply_to_shard(record);
     }
 
-    fn apply(&mut self, record: Record<'_>) {
+    /// Applies what a record says of its caller.
+    pub(super) fn apply_to_caller(&mut self, record: Record<'_>) {
         match record {
             Record::Caller { id, name } => self.insert_caller(id, name),
             Record::Admitted { id, at } => self.with_caller(id, |log| log.requested(at)),
             Record::NotFound { id, at } => self.with_caller(id, |log| log.not_found(at)),
+            Record::Settled { id, at, is_wrong, .. } => {
+                self.with_caller(id, |log| log.verified(at, is_wrong));
+            }
+            Record::CallerCleared { id } => {
+                let empty = CallerLog::new(&self.policy);
+                self.with_caller(id, |log| *log = empty);
+            }
+            _ => {}
+        }
+    }
+
+    /// Applies what a record says of [its shard](Record::shard).
+    pub(super) fn apply_to_shard(&mut self, record: Record<'_>) {
+        match record {
             Record::Charged { id, at, card, kind } => {
                 let log = self.shards[shard_of(card)].entry(card).or_default();
                 let before = log.len();
@@ -270,22 +275,17 @@ impl State {
                 log.push(at, id, kind);
                 self.events = self.events + log.len() - before;
             }
-            Record::Settled { id, at, card, is_wrong } => {
-                if !is_wrong && let Some(log) = self.shards[shard_of(card)].get_mut(&card) {
+            Record::Settled { id, at, card, is_wrong: false } => {
+                if let Some(log) = self.shards[shard_of(card)].get_mut(&card) {
                     log.give_back(at, id);
                 }
-                self.with_caller(id, |log| log.verified(at, is_wrong));
             }
             Record::CardCleared { card } => {
                 let cleared = self.shards[shard_of(card)].remove(&card);
                 self.events -= cleared.map_or(0, |log| log.len());
             }
-            Record::CallerCleared { id } => {
-                let empty = CallerLog::new(&self.policy);
-                self.with_caller(id, |log| *log = empty);
-            }
             Record::MessageUsed { message, at } => self.messages.replay(message, at),
-            Record::CallersPiece | Record::CardsPiece { .. } | Record::Complete => {}
+            _ => {}
         }
     }
 
@@ -348,7 +348,7 @@ impl State {
         }
     }
 
-    fn read_callers(&mut self, reader: &mut Reader<'_>) -> Result<(), Unreadable> {
+    pub(super) fn read_callers(&mut self, reader: &mut Reader<'_>) -> Result<(), Unreadable> {
         self.callers.clear();
         self.ids.clear();
         self.next_id = reader.u32()?;
@@ -361,7 +361,11 @@ impl State {
         Ok(())
     }
 
-    fn read_cards(&mut self, shard: u8, reader: &mut Reader<'_>) -> Result<(), Unreadable> {
+    pub(super) fn read_cards(
+        &mut self,
+        shard: u8,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), Unreadable> {
         let shard = usize::from(shard);
         let mut cards = Vec::new();
         for _ in 0..reader.u32()? {
