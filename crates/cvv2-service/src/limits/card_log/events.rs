@@ -17,12 +17,13 @@ pub(super) struct Event {
 /// Events, oldest first.
 ///
 /// An issuer has millions of cards, and most of those that are used in a day are used once: one event
-/// is kept in place.
+/// is kept in place, and two take no more than they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Events {
     #[default]
     None,
     One(Event),
+    Two(Box<[Event; 2]>),
     #[expect(clippy::box_collection, reason = "in place a `Vec` would be larger than an event")]
     More(Box<Vec<Event>>),
 }
@@ -33,7 +34,8 @@ impl Events {
     pub(super) fn push(&mut self, event: Event) {
         *self = match std::mem::take(self) {
             Self::None => Self::One(event),
-            Self::One(first) => Self::More(Box::new(vec![first, event])),
+            Self::One(first) => Self::Two(Box::new([first, event])),
+            Self::Two(two) => Self::More(Box::new(vec![two[0], two[1], event])),
             Self::More(mut events) => {
                 if events.len() == events.capacity() {
                     events.reserve_exact(events.len() / 2);
@@ -45,22 +47,15 @@ impl Events {
     }
 
     pub(super) fn retain(&mut self, is_kept: impl Fn(&Event) -> bool) {
-        match self {
-            Self::None => {}
-            Self::One(event) => {
-                if !is_kept(event) {
-                    *self = Self::None;
-                }
-            }
-            Self::More(events) => {
-                events.retain(is_kept);
-                match events[..] {
-                    [] => *self = Self::None,
-                    [event] => *self = Self::One(event),
-                    [..] => {}
-                }
+        if let Self::More(events) = self {
+            events.retain(&is_kept);
+            if events.len() > 2 {
+                return;
             }
         }
+        let mut kept = Self::None;
+        self.iter().copied().filter(is_kept).for_each(|event| kept.push(event));
+        *self = kept;
     }
 }
 
@@ -71,6 +66,7 @@ impl Deref for Events {
         match self {
             Self::None => &[],
             Self::One(event) => slice::from_ref(event),
+            Self::Two(two) => &**two,
             Self::More(events) => events,
         }
     }
@@ -81,6 +77,7 @@ impl DerefMut for Events {
         match self {
             Self::None => &mut [],
             Self::One(event) => slice::from_mut(event),
+            Self::Two(two) => &mut **two,
             Self::More(events) => events,
         }
     }
@@ -93,7 +90,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// They are what a list is, and one is in place however many there were.
+        /// They are what a list is, and few take little memory however many there were.
         #[test]
         fn they_are_what_a_list_is(steps in prop::collection::vec((any::<bool>(), 0..8_u64), 1..40)) {
             let (mut events, mut list) = (Events::default(), Vec::new());
@@ -114,7 +111,13 @@ mod tests {
                 }
                 prop_assert_eq!(&*events, &list[..]);
                 prop_assert_eq!(&mut *events, &list[..]);
-                prop_assert_eq!(matches!(events, Events::More(_)), list.len() > 1);
+                let is_in_its_form = match list.len() {
+                    0 => matches!(events, Events::None),
+                    1 => matches!(events, Events::One(_)),
+                    2 => matches!(events, Events::Two(_)),
+                    _ => matches!(events, Events::More(_)),
+                };
+                prop_assert!(is_in_its_form, "{} events", list.len());
             }
         }
     }
