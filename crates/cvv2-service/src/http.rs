@@ -13,7 +13,7 @@
 //!
 //! # The order of things
 //!
-//! The token is read before the body, so that a stranger's bytes are not even read. The answer of an
+//! The token is read before the body, so that nothing is made of a stranger's bytes. The answer of an
 //! operation leaves when its audit record and what was charged for it are on the disk; if that
 //! cannot be, what leaves is a refusal with 503, and the CVV2 is wiped.
 

@@ -46,6 +46,8 @@ struct State {
     blocked_since: Option<Instant>,
     /// When it was told to end.
     ending_since: Option<Instant>,
+    /// Whether the last request may have been answered before its body was read.
+    answered_early: bool,
 }
 
 /// When to look at a connection again, and what is wrong if nothing has happened by then.
@@ -82,6 +84,7 @@ impl Activity {
                 progress: now,
                 blocked_since: None,
                 ending_since: None,
+                answered_early: false,
             }),
         }
     }
@@ -120,11 +123,21 @@ impl Activity {
         state.requests += 1;
         state.asked = true;
         state.head_since = None;
+        state.answered_early = false;
         state.progress = Instant::now();
         drop(state);
         self.counters.request_began();
         self.counters.add(TransportEvent::Requested);
         InFlight(Arc::clone(self))
+    }
+
+    /// A request was answered, perhaps before its body was read.
+    pub(super) fn answered_early(&self) {
+        self.state().answered_early = true;
+    }
+
+    pub(super) fn was_answered_early(&self) -> bool {
+        self.state().answered_early
     }
 
     /// The connection was told to end.

@@ -55,9 +55,13 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let in_flight = self.activity.request();
+        let has_body = !request.body().is_end_stream();
         if request.headers().len() > self.limits.headers_max as usize {
             self.activity.counters().add(TransportEvent::HeadersTooMany);
             let answer = text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many headers\n");
+            if has_body {
+                self.activity.answered_early();
+            }
             return Box::pin(async { Ok(own(answer, in_flight)) });
         }
         request.extensions_mut().insert(self.peer.clone());
@@ -85,6 +89,9 @@ where
                     substitute(&path, Unanswered::Late)
                 }
             };
+            if has_body && !answer.status().is_success() {
+                in_flight.activity().answered_early();
+            }
             Ok(answer.map(|body| AnswerBody::given(body, in_flight)))
         })
     }

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -13,14 +13,26 @@ use super::activity::Activity;
 ///
 /// It is above TLS: what counts is that a flush ends, so that a client which takes one byte a
 /// second takes no answer in its time either.
+///
+/// # The end
+///
+/// A request may be answered before its body was read, and the connection ends with that. If it were
+/// closed, whoever is still sending would get a reset, and might lose the answer by it (RFC 9112, 9.6).
+/// So what comes then is read and thrown away, until the client has closed as well, or it is too much,
+/// or its time is over.
 pub(super) struct WatchedIo<T> {
     io: T,
     activity: Arc<Activity>,
+    /// How many bytes may yet be thrown away, once nothing is written any more.
+    left: Option<usize>,
 }
+
+/// How many bytes of a refused body are thrown away.
+const THROWN_AWAY_MAX: usize = 1 << 20;
 
 impl<T> WatchedIo<T> {
     pub(super) fn new(io: T, activity: Arc<Activity>) -> Self {
-        Self { io, activity }
+        Self { io, activity, left: None }
     }
 
     fn written<R>(&self, poll: Poll<R>) -> Poll<R> {
@@ -44,7 +56,22 @@ impl<T: AsyncRead + Unpin> AsyncRead for WatchedIo<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
+impl<T: AsyncRead + Unpin> WatchedIo<T> {
+    /// Reads until there is no more, or nothing may be thrown away any more.
+    fn throw_away(&mut self, left: &mut usize, cx: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer));
+            *left = left.saturating_sub(buffer.filled().len());
+            if read.is_err() || buffer.filled().is_empty() || *left == 0 {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -60,8 +87,20 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let poll = Pin::new(&mut self.io).poll_shutdown(cx);
-        self.written(poll)
+        let mut left = if let Some(left) = self.left {
+            left
+        } else {
+            let poll = Pin::new(&mut self.io).poll_shutdown(cx);
+            ready!(self.written(poll))?;
+            if !self.activity.was_answered_early() {
+                return Poll::Ready(Ok(()));
+            }
+            self.activity.ending();
+            THROWN_AWAY_MAX
+        };
+        let poll = self.throw_away(&mut left, cx);
+        self.left = Some(left);
+        poll.map(Ok)
     }
 
     fn poll_write_vectored(

@@ -1,7 +1,10 @@
 //! Limits of size and number at their seams.
 
+use std::time::Duration;
+
 use cvv2_service::transport::{ConnectionLimits, TransportEvent};
 use http_body_util::Full;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::client::{Client, Client2, GET};
@@ -39,6 +42,37 @@ async fn a_length_that_is_too_large_is_refused_before_the_body() {
     let server = Server::plain(ConnectionLimits::default());
     let mut client = Client::plain(&server).await;
     assert_eq!(client.ask(&post("content-length: 9223372036854775807", "")).await.status, 413);
+}
+
+/// A client that is still sending when it is refused gets the answer, and no reset in its place; one
+/// that does not end is cut.
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_body_is_not_lost() {
+    let (files, certificate) = Files::new();
+    let limits = ConnectionLimits { body_bytes_max: 1000, ..ConnectionLimits::default() };
+    let server = Server::tls(limits, files.settings());
+    let head = post("content-length: 9223372036854775807", "");
+    let pause = || tokio::time::sleep(Duration::from_millis(30));
+
+    let mut client = Client::tls(&server, &certificate).await;
+    client.send(&head).await;
+    for _ in 0..3 {
+        pause().await;
+        client.0.write_all(&[b'b'; 10_000]).await.expect("the connection is open");
+        client.0.flush().await.expect("the connection is open");
+    }
+    assert_eq!(client.answer().await.expect("it was refused").status, 413);
+    client.closed().await;
+    drop(client);
+    server.empty().await;
+
+    // Who keeps its connection is not waited for, and who sends for ever is not listened to.
+    let mut silent = Client::tls(&server, &certificate).await;
+    assert_eq!(silent.ask(&head).await.status, 413);
+    let mut endless = Client::tls(&server, &certificate).await;
+    endless.send(&head).await;
+    while endless.0.write_all(&[b'b'; 10_000]).await.is_ok() {}
+    server.empty().await;
 }
 
 #[tokio::test]
