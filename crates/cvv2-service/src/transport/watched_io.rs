@@ -23,8 +23,10 @@ use super::activity::Activity;
 pub(super) struct WatchedIo<T> {
     io: T,
     activity: Arc<Activity>,
-    /// How many bytes may yet be thrown away, once nothing is written any more.
-    left: Option<usize>,
+    /// Whether nothing is written any more.
+    is_shut: bool,
+    /// Bytes that were thrown away since.
+    thrown_away: usize,
 }
 
 /// How many bytes of a refused body are thrown away.
@@ -32,7 +34,7 @@ const THROWN_AWAY_MAX: usize = 1 << 20;
 
 impl<T> WatchedIo<T> {
     pub(super) fn new(io: T, activity: Arc<Activity>) -> Self {
-        Self { io, activity, left: None }
+        Self { io, activity, is_shut: false, thrown_away: 0 }
     }
 
     fn written<R>(&self, poll: Poll<R>) -> Poll<R> {
@@ -58,13 +60,14 @@ impl<T: AsyncRead + Unpin> AsyncRead for WatchedIo<T> {
 
 impl<T: AsyncRead + Unpin> WatchedIo<T> {
     /// Reads until there is no more, or nothing may be thrown away any more.
-    fn throw_away(&mut self, left: &mut usize, cx: &mut Context<'_>) -> Poll<()> {
+    fn throw_away(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut bytes = [0; 4096];
         loop {
             let mut buffer = ReadBuf::new(&mut bytes);
             let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer));
-            *left = left.saturating_sub(buffer.filled().len());
-            if read.is_err() || buffer.filled().is_empty() || *left == 0 {
+            let count = buffer.filled().len();
+            self.thrown_away += count;
+            if read.is_err() || count == 0 || self.thrown_away >= THROWN_AWAY_MAX {
                 return Poll::Ready(());
             }
         }
@@ -87,20 +90,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut left = if let Some(left) = self.left {
-            left
-        } else {
+        if !self.is_shut {
             let poll = Pin::new(&mut self.io).poll_shutdown(cx);
             ready!(self.written(poll))?;
             if !self.activity.was_answered_early() {
                 return Poll::Ready(Ok(()));
             }
             self.activity.ending();
-            THROWN_AWAY_MAX
-        };
-        let poll = self.throw_away(&mut left, cx);
-        self.left = Some(left);
-        poll.map(Ok)
+            self.is_shut = true;
+        }
+        self.throw_away(cx).map(Ok)
     }
 
     fn poll_write_vectored(
