@@ -141,7 +141,7 @@ fn all_with(prefix: Prefix) -> RangeInclusive<MessageKey> {
     key(0)..=key(u8::MAX)
 }
 
-fn shard_of(message: MessageKey) -> usize {
+pub(super) fn shard_of(message: MessageKey) -> usize {
     usize::from(message.to_bytes()[0])
 }
 

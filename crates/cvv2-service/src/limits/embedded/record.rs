@@ -114,18 +114,6 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The first byte of the card's or message's key that it is about, if it is about one: those with
-    /// different ones may be applied in any order.
-    pub(super) fn shard(self) -> Option<u8> {
-        match self {
-            Self::Charged { card, .. }
-            | Self::Settled { card, .. }
-            | Self::CardCleared { card } => Some(card.to_bytes()[0]),
-            Self::MessageUsed { message, .. } => Some(message.to_bytes()[0]),
-            _ => None,
-        }
-    }
-
     /// Reads a record. What a piece lists comes behind it.
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
         let id = |reader: &mut Reader<'a>| reader.u32().map(CallerId);

@@ -52,7 +52,7 @@ impl<'b> Replay<'b> {
 
     fn take(&mut self, record: Record<'b>) {
         self.state.apply_to_caller(record);
-        let Some(shard) = record.shard().map(usize::from) else { return };
+        let Some(shard) = State::shard(record) else { return };
         self.waiting[shard].push(record);
         if self.waiting[shard].len() == ENOUGH {
             self.apply_waiting(shard);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::mem;
 use std::sync::Arc;
 
-use super::messages::Messages;
+use super::messages::{self, Messages};
 use super::record::Record;
 use crate::card_key::CardKey;
 use crate::limits::caller_log::{CallerLog, CallerUsage};
@@ -265,7 +265,25 @@ impl State {
         }
     }
 
-    /// Applies what a record says of [its shard](Record::shard).
+    /// The shard of what a record is about, if it is a card or a message: records of different ones may
+    /// be applied in any order.
+    pub(super) fn shard(record: Record<'_>) -> Option<usize> {
+        match record {
+            Record::Charged { card, .. }
+            | Record::Settled { card, .. }
+            | Record::CardCleared { card } => Some(shard_of(card)),
+            Record::MessageUsed { message, .. } => Some(messages::shard_of(message)),
+            Record::Caller { .. }
+            | Record::Admitted { .. }
+            | Record::NotFound { .. }
+            | Record::CallerCleared { .. }
+            | Record::CallersPiece
+            | Record::CardsPiece { .. }
+            | Record::Complete => None,
+        }
+    }
+
+    /// Applies what a record says of [its shard](Self::shard).
     pub(super) fn apply_to_shard(&mut self, record: Record<'_>) {
         match record {
             Record::Charged { id, at, card, kind } => {
