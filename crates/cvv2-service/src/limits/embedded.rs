@@ -1,6 +1,7 @@
 //! Limits of one process: in memory, and in a journal on its disk.
 
 mod directory;
+mod hashed;
 mod journal;
 mod journal_file;
 mod messages;

@@ -1,8 +1,9 @@
 //! Messages that were used, as long as it matters.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::num::NonZeroU64;
 
+use super::hashed::{Entry, Hashed};
 use crate::limits::message_use::MessageUse;
 use crate::limits::moment::{Moment, Span};
 use crate::limits::policy::LimitPolicy;
@@ -23,7 +24,7 @@ pub(super) struct Messages {
     window: Span,
     max: usize,
     /// By the first byte of their key, a hash.
-    shards: Vec<BTreeMap<MessageKey, Moment>>,
+    shards: Vec<Hashed<Used>>,
     /// By the number of the slot of their time since 1970, how their keys begin. Whoever has another
     /// one with the same beginning looked at loses nothing by it.
     slots: BTreeMap<u64, Vec<Prefix>>,
@@ -33,6 +34,55 @@ pub(super) struct Messages {
 /// The first bytes of a message's key: enough to find it, and a quarter of the memory.
 type Prefix = [u8; 4];
 
+/// When a message was used.
+///
+/// Of its key 88 bits are kept, eight of them by the shard that it is in. The chance that a message is
+/// taken for one of a million others is one in 2^68.
+#[derive(Clone, Copy)]
+struct Used {
+    /// The second to ninth byte of its key; 1 for 0.
+    beginning: NonZeroU64,
+    /// Two bytes more, and six of milliseconds since 1970, which last for nine thousand years.
+    rest: u64,
+}
+
+const _: () = assert!(size_of::<Option<Used>>() == 16);
+
+impl Used {
+    const TIME_BITS: u32 = 48;
+
+    fn new(message: MessageKey, at: Moment) -> Self {
+        let (beginning, more) = key_of(message);
+        let at = at.millis().min((1 << Self::TIME_BITS) - 1);
+        Self { beginning, rest: u64::from(more) << Self::TIME_BITS | at }
+    }
+
+    const fn at(self) -> Moment {
+        Moment::from_millis(self.rest & ((1 << Self::TIME_BITS) - 1))
+    }
+
+    /// Its key in a shard, as far as it is kept; zeros for the rest.
+    fn message(self, shard: u8) -> MessageKey {
+        let (beginning, more) = self.key();
+        let kept =
+            u128::from(shard) << 120 | u128::from(beginning.get()) << 56 | u128::from(more) << 40;
+        MessageKey::from_bytes(kept.to_be_bytes())
+    }
+}
+
+impl Entry for Used {
+    type Key = (NonZeroU64, u16);
+
+    fn key(&self) -> Self::Key {
+        let more = u16::try_from(self.rest >> Self::TIME_BITS).expect("16 bits are left");
+        (self.beginning, more)
+    }
+
+    fn beginning((beginning, _): Self::Key) -> u32 {
+        u32::try_from(beginning.get() >> 32).expect("32 bits are left")
+    }
+}
+
 impl Messages {
     const SHARDS: usize = 256;
 
@@ -40,7 +90,7 @@ impl Messages {
         Self {
             window: policy.message_window(),
             max: policy.messages_max as usize,
-            shards: (0..Self::SHARDS).map(|_| BTreeMap::new()).collect(),
+            shards: (0..Self::SHARDS).map(|_| Hashed::new()).collect(),
             slots: BTreeMap::new(),
             len: 0,
         }
@@ -53,8 +103,8 @@ impl Messages {
     /// Whether this is the first use. Then it is kept in mind.
     pub(super) fn use_once(&mut self, message: MessageKey, now: Moment) -> MessageUse {
         self.forget(now);
-        let known = self.shards[shard_of(message)].get(&message);
-        if known.is_some_and(|at| !self.is_past(*at, now)) {
+        let known = self.shards[shard_of(message)].get(key_of(message));
+        if known.is_some_and(|used| !self.is_past(used.at(), now)) {
             return MessageUse::Again;
         }
         if self.len >= self.max {
@@ -67,8 +117,8 @@ impl Messages {
     /// Takes in what was written: once or often, and in any order, so that its time is not the
     /// present one and nothing is forgotten by it.
     pub(super) fn replay(&mut self, message: MessageKey, at: Moment) {
-        let known = self.shards[shard_of(message)].get(&message);
-        if known.is_none_or(|known| *known < at) {
+        let known = self.shards[shard_of(message)].get(key_of(message));
+        if known.is_none_or(|used| used.at() < at) {
             self.insert(message, at);
         }
     }
@@ -76,15 +126,16 @@ impl Messages {
     /// The messages of a shard that still matter, and when they were used.
     pub(super) fn of_shard(
         &self,
-        shard: usize,
+        shard: u8,
         now: Moment,
     ) -> impl Iterator<Item = (MessageKey, Moment)> {
-        let all = self.shards[shard].iter().map(|(message, at)| (*message, *at));
-        all.filter(move |(_, at)| !self.is_past(*at, now))
+        let all = self.shards[usize::from(shard)].iter();
+        all.map(move |used| (used.message(shard), used.at()))
+            .filter(move |(_, at)| !self.is_past(*at, now))
     }
 
     fn insert(&mut self, message: MessageKey, at: Moment) {
-        if self.shards[shard_of(message)].insert(message, at).is_none() {
+        if self.shards[shard_of(message)].insert(Used::new(message, at)).is_none() {
             self.len += 1;
         }
         self.slots.entry(at.millis() / self.slot()).or_default().push(prefix_of(message));
@@ -111,10 +162,19 @@ impl Messages {
 
     /// Forgets the messages whose keys begin so and whose window has passed.
     fn forget_prefix(&mut self, prefix: Prefix, now: Moment) {
-        let window = self.window;
-        let shard = &mut self.shards[usize::from(prefix[0])];
-        let past = shard.extract_if(all_with(prefix), |_, at| now.since(*at) >= window);
-        self.len -= past.count();
+        let [shard, a, b, c] = prefix;
+        let first = NonZeroU64::new(u64::from(u32::from_be_bytes([a, b, c, 0])) << 32);
+        let begins_so = |used: &&Used| used.beginning.get().to_be_bytes()[..3] == prefix[1..];
+        let shard = &mut self.shards[usize::from(shard)];
+        let past = shard
+            .iter_from((first.unwrap_or(NonZeroU64::MIN), 0))
+            .take_while(begins_so)
+            .filter(|used| now.since(used.at()) >= self.window)
+            .map(Entry::key);
+        for key in past.collect::<Vec<_>>() {
+            shard.remove(key);
+            self.len -= 1;
+        }
     }
 
     fn is_past(&self, at: Moment, now: Moment) -> bool {
@@ -131,14 +191,12 @@ fn prefix_of(message: MessageKey) -> Prefix {
     [a, b, c, d]
 }
 
-/// From the first key that begins so to the last one.
-fn all_with(prefix: Prefix) -> RangeInclusive<MessageKey> {
-    let key = |rest| {
-        let mut bytes = [rest; MessageKey::LEN];
-        bytes[..prefix.len()].copy_from_slice(&prefix);
-        MessageKey::from_bytes(bytes)
-    };
-    key(0)..=key(u8::MAX)
+/// As much of a message's key as is kept, besides the shard.
+fn key_of(message: MessageKey) -> <Used as Entry>::Key {
+    let bytes = message.to_bytes();
+    let (beginning, rest) = bytes[1..].split_first_chunk().expect("a key has 16 bytes");
+    let beginning = NonZeroU64::new(u64::from_be_bytes(*beginning));
+    (beginning.unwrap_or(NonZeroU64::MIN), u16::from_be_bytes([rest[0], rest[1]]))
 }
 
 pub(super) fn shard_of(message: MessageKey) -> usize {
@@ -184,12 +242,12 @@ mod tests {
             assert_eq!(messages.use_once(key(number), at(end)), MessageUse::First);
         }
         assert_eq!(messages.len(), 1000);
-        assert_eq!(messages.shards.iter().map(BTreeMap::len).sum::<usize>(), 1000);
+        assert_eq!(messages.shards.iter().map(Hashed::len).sum::<usize>(), 1000);
         for _ in 0..300 {
             messages.forget(at(end + 2 * MINUTE + 2000));
         }
         assert_eq!(messages.len(), 0);
-        assert!(messages.shards.iter().all(BTreeMap::is_empty) && messages.slots.is_empty());
+        assert!(messages.shards.iter().all(|shard| shard.len() == 0) && messages.slots.is_empty());
     }
 
     proptest! {
@@ -217,7 +275,7 @@ mod tests {
                     list.insert(number, now);
                 }
                 if later % 5 == 0 {
-                    let written: Vec<_> = (0..Messages::SHARDS)
+                    let written: Vec<_> = (0..=u8::MAX)
                         .flat_map(|shard| messages.of_shard(shard, at(now)))
                         .collect();
                     messages = self::messages(1000);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::mem;
 use std::sync::Arc;
 
+use super::hashed::{Entry, Hashed};
 use super::messages::{self, Messages};
 use super::record::Record;
 use crate::card_key::CardKey;
@@ -25,9 +26,7 @@ pub(super) struct State {
     callers: BTreeMap<CallerId, (Arc<str>, CallerLog)>,
     ids: HashMap<Arc<str>, CallerId>,
     next_id: u32,
-    /// Trees, which grow by a few cards at a time: a table of hashes is half empty on average, and
-    /// while it grows it is in memory twice.
-    shards: Vec<BTreeMap<CardKey, CardLog>>,
+    shards: Vec<Hashed<Card>>,
     /// Events of all cards.
     events: usize,
     messages: Messages,
@@ -37,6 +36,33 @@ pub(super) struct State {
     wants_room: bool,
     /// When room was wanted last.
     room_wanted: Moment,
+}
+
+/// A card with which something has happened.
+struct Card {
+    key: CardKey,
+    log: CardLog,
+}
+
+const _: () = assert!(size_of::<Option<Card>>() == CardKey::LEN + size_of::<CardLog>());
+
+impl Card {
+    fn new(key: CardKey) -> Self {
+        Self { key, log: CardLog::default() }
+    }
+}
+
+impl Entry for Card {
+    type Key = CardKey;
+
+    fn key(&self) -> CardKey {
+        self.key
+    }
+
+    fn beginning(key: CardKey) -> u32 {
+        let [_shard, a, b, c, d, ..] = key.to_bytes();
+        u32::from_be_bytes([a, b, c, d])
+    }
 }
 
 impl State {
@@ -51,7 +77,7 @@ impl State {
             callers: BTreeMap::new(),
             ids: HashMap::new(),
             next_id: 0,
-            shards: (0..Self::SHARDS).map(|_| BTreeMap::new()).collect(),
+            shards: (0..Self::SHARDS).map(|_| Hashed::new()).collect(),
             events: 0,
             now: Moment::default(),
             wants_room: false,
@@ -136,7 +162,8 @@ impl State {
             return Err(LimitError::Full { setting: "card_charges_max" }.into());
         }
         let id = self.id(caller, now, out)?;
-        let log = self.shards[shard_of(card)].entry(card).or_default();
+        let shard = &mut self.shards[shard_of(card)];
+        let log = &mut shard.get_or_insert_with(card, || Card::new(card)).log;
         let before = log.len();
         let charged = log.charge(&self.policy, kind, id, now);
         // It may have forgotten some as well.
@@ -156,7 +183,7 @@ impl State {
 
     /// Forgets what happened with a card. Whether there was anything.
     pub(super) fn clear_card(&mut self, card: CardKey, out: &mut Vec<u8>) -> bool {
-        let is_there = self.shards[shard_of(card)].contains_key(&card);
+        let is_there = self.shards[shard_of(card)].get(card).is_some();
         if is_there {
             let record = Record::CardCleared { card };
             self.apply(record);
@@ -180,13 +207,13 @@ impl State {
     }
 
     pub(super) fn card_usages(&self, card: CardKey, now: Moment) -> Option<Vec<CardUsage>> {
-        let log = self.shards[shard_of(card)].get(&card)?;
-        Some(log.usages(&self.policy, now))
+        let card = self.shards[shard_of(card)].get(card)?;
+        Some(card.log.usages(&self.policy, now))
     }
 
     /// The cards of one shard of [`SHARDS`](Self::SHARDS).
     pub(super) fn cards(&self, shard: usize) -> Vec<CardKey> {
-        self.shards[shard].keys().copied().collect()
+        self.shards[shard].iter().map(Entry::key).collect()
     }
 
     pub(super) fn callers(&self) -> impl Iterator<Item = &str> {
@@ -206,6 +233,7 @@ impl State {
         match piece.checked_sub(1) {
             None => self.write_callers(out),
             Some(shard) => {
+                let shard = u8::try_from(shard).expect("there are 256 shards");
                 self.write_cards(shard, out);
                 self.write_messages(shard, out);
             }
@@ -215,11 +243,11 @@ impl State {
         }
     }
 
-    fn write_cards(&mut self, shard: usize, out: &mut Vec<u8>) {
+    fn write_cards(&mut self, shard: u8, out: &mut Vec<u8>) {
         let (policy, now) = (&self.policy, self.now);
-        let cards = &mut self.shards[shard];
+        let cards = &mut self.shards[usize::from(shard)];
         let mut events = 0;
-        cards.retain(|_, log| {
+        cards.retain(|Card { log, .. }| {
             let before = log.len();
             log.forget(policy, now);
             self.events -= before - log.len();
@@ -227,17 +255,16 @@ impl State {
             !log.is_empty()
         });
         out.reserve(6 + 18 * cards.len() + 13 * events);
-        let shard = u8::try_from(shard).expect("there are 256 shards");
         Record::CardsPiece { shard }.write(out);
         put_count(out, cards.len());
-        for (card, log) in cards {
-            out.extend_from_slice(&card.to_bytes());
+        for Card { key, log } in cards.iter() {
+            out.extend_from_slice(&key.to_bytes());
             log.write(out);
         }
     }
 
     /// A message is never taken back, so a piece says no more than that those were used.
-    fn write_messages(&self, shard: usize, out: &mut Vec<u8>) {
+    fn write_messages(&self, shard: u8, out: &mut Vec<u8>) {
         for (message, at) in self.messages.of_shard(shard, self.now) {
             Record::MessageUsed { message, at }.write(out);
         }
@@ -287,20 +314,21 @@ impl State {
     pub(super) fn apply_to_shard(&mut self, record: Record<'_>) {
         match record {
             Record::Charged { id, at, card, kind } => {
-                let log = self.shards[shard_of(card)].entry(card).or_default();
+                let shard = &mut self.shards[shard_of(card)];
+                let log = &mut shard.get_or_insert_with(card, || Card::new(card)).log;
                 let before = log.len();
                 log.forget(&self.policy, at);
                 log.push(at, id, kind);
                 self.events = self.events + log.len() - before;
             }
             Record::Settled { id, at, card, is_wrong: false } => {
-                if let Some(log) = self.shards[shard_of(card)].get_mut(&card) {
-                    log.give_back(at, id);
+                if let Some(card) = self.shards[shard_of(card)].get_mut(card) {
+                    card.log.give_back(at, id);
                 }
             }
             Record::CardCleared { card } => {
-                let cleared = self.shards[shard_of(card)].remove(&card);
-                self.events -= cleared.map_or(0, |log| log.len());
+                let cleared = self.shards[shard_of(card)].remove(card);
+                self.events -= cleared.map_or(0, |card| card.log.len());
             }
             Record::MessageUsed { message, at } => self.messages.replay(message, at),
             _ => {}
@@ -387,13 +415,12 @@ impl State {
         let shard = usize::from(shard);
         let mut cards = Vec::new();
         for _ in 0..reader.u32()? {
-            let card = CardKey::from_bytes(reader.array()?);
-            if shard_of(card) != shard {
+            let key = CardKey::from_bytes(reader.array()?);
+            if shard_of(key) != shard || cards.last().is_some_and(|last: &Card| last.key >= key) {
                 return Err(Unreadable);
             }
-            cards.push((card, CardLog::read(reader)?));
+            cards.push(Card { key, log: CardLog::read(reader)? });
         }
-        // At once: they are in order, so that its nodes are full.
         let before = mem::replace(&mut self.shards[shard], cards.into_iter().collect());
         self.events -= events_of(&before);
         self.events += events_of(&self.shards[shard]);
@@ -401,8 +428,8 @@ impl State {
     }
 }
 
-fn events_of(cards: &BTreeMap<CardKey, CardLog>) -> usize {
-    cards.values().map(CardLog::len).sum()
+fn events_of(cards: &Hashed<Card>) -> usize {
+    cards.iter().map(|card| card.log.len()).sum()
 }
 
 fn shard_of(card: CardKey) -> usize {
