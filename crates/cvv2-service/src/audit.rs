@@ -155,7 +155,10 @@ impl AuditLog {
     ///
     /// Records are in the log in the order in which they are handed over.
     pub fn append(&self, record: &Record<'_>) -> Pending {
-        self.shared.queue.push(|line| record.write_members(line))
+        // Not under the queue's lock: whoever is stopped with it in hand stops the writer.
+        let mut members = String::with_capacity(MEMBERS_BYTES);
+        record.write_members(&mut members);
+        self.shared.queue.push(&members)
     }
 
     /// What the workers of an asynchronous runtime say to the log about themselves. From then on groups
@@ -222,6 +225,9 @@ impl AuditLog {
         ended.unwrap_or(Err(AppendError::Stopped))
     }
 }
+
+/// What most records take, without those of long names.
+const MEMBERS_BYTES: usize = 512;
 
 /// Tells a log whether threads that hand records over have something else to do.
 #[derive(Clone)]

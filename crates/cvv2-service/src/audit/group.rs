@@ -7,7 +7,7 @@ use super::error::AppendError;
 /// Records in their order, with those who wait for them.
 ///
 /// Their text is one: memory that a worker takes and the writer gives back, for each record, would
-/// cost more than to write into it does.
+/// cost more than to copy it does.
 #[derive(Default)]
 pub(crate) struct Group {
     text: String,
@@ -22,14 +22,10 @@ struct Entry {
 }
 
 impl Group {
-    /// Adds the record whose members `write` appends.
-    pub(crate) fn push(
-        &mut self,
-        write: impl FnOnce(&mut String),
-        done: oneshot::Sender<Result<(), AppendError>>,
-    ) {
+    /// Adds the record with these members.
+    pub(crate) fn push(&mut self, members: &str, done: oneshot::Sender<Result<(), AppendError>>) {
         let begin = self.text.len();
-        write(&mut self.text);
+        self.text.push_str(members);
         self.records.push(Entry { begin, end: self.text.len(), done });
     }
 
@@ -61,7 +57,7 @@ impl Group {
         std::mem::swap(self, other);
         if other.len() > max {
             for entry in other.records.drain(max..) {
-                self.push(|text| text.push_str(&other.text[entry.begin..entry.end]), entry.done);
+                self.push(&other.text[entry.begin..entry.end], entry.done);
             }
         }
     }
@@ -79,7 +75,7 @@ mod tests {
             let mut waiting = Vec::new();
             for text in &texts {
                 let (done, pending) = oneshot::channel();
-                from.push(|out| out.push_str(text), done);
+                from.push(text, done);
                 waiting.push(pending);
             }
             from.move_to(&mut to, max);

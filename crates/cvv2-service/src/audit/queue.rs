@@ -74,8 +74,8 @@ impl Queue {
         &self.pace
     }
 
-    /// Puts in the record whose members `write` appends, or refuses it.
-    pub(crate) fn push(&self, write: impl FnOnce(&mut String)) -> Pending {
+    /// Puts in the record with these members, or refuses it.
+    pub(crate) fn push(&self, members: &str) -> Pending {
         let (done, pending) = oneshot::channel();
         let mut state = self.lock();
         let refusal = if state.is_closed {
@@ -94,7 +94,7 @@ impl Queue {
         if state.group.is_empty() {
             state.first = Instant::now();
         }
-        state.group.push(write, done);
+        state.group.push(members, done);
         let wakes = mem::take(&mut state.sleeps) || state.group.len() == RECORDS_ENOUGH;
         drop(state);
         if wakes {
@@ -178,9 +178,8 @@ mod tests {
     #[test]
     fn records_come_out_in_groups_in_their_order_and_one_too_many_is_refused() {
         let queue = Queue::new(3);
-        let pending: Vec<_> =
-            ["a", "b", "c"].map(|text| queue.push(|out| out.push_str(text))).into();
-        let full = queue.push(|_| ()).wait();
+        let pending: Vec<_> = ["a", "b", "c"].map(|text| queue.push(text)).into();
+        let full = queue.push("").wait();
         assert!(matches!(full, Err(AppendError::Full { records_max: 3 })));
 
         let mut group = Group::default();
@@ -196,13 +195,13 @@ mod tests {
             pending.wait().unwrap();
         }
         assert!(queue.take(&mut group, 2, NOW) && group.is_empty());
-        assert!(matches!(queue.push(|_| ()).wait(), Err(AppendError::Stopped)));
+        assert!(matches!(queue.push("").wait(), Err(AppendError::Stopped)));
     }
 
     #[test]
     fn records_wait_for_company_while_workers_are_busy() {
         let queue = Queue::new(2 * RECORDS_ENOUGH);
-        let push = |count| drop((0..count).map(|_| queue.push(|_| ())).collect::<Vec<_>>());
+        let push = |count| drop((0..count).map(|_| queue.push("")).collect::<Vec<_>>());
         let mut group = Group::default();
         queue.pace().sleeps();
         queue.pace().wakes();
@@ -228,9 +227,9 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_writer_that_is_gone() {
         let queue = Queue::new(3);
-        let pending = queue.push(|_| ());
+        let pending = queue.push("");
         queue.abandon();
         assert!(matches!(pending.wait(), Err(AppendError::Stopped)));
-        assert!(matches!(queue.push(|_| ()).wait(), Err(AppendError::Stopped)));
+        assert!(matches!(queue.push("").wait(), Err(AppendError::Stopped)));
     }
 }

@@ -377,7 +377,7 @@ mod tests {
     }
 
     fn push(shared: &Shared, count: usize) -> Vec<Pending> {
-        (0..count).map(|_| shared.queue.push(|text| text.push_str(",\"event\":\"test\""))).collect()
+        (0..count).map(|_| shared.queue.push(",\"event\":\"test\"")).collect()
     }
 
     #[test]
