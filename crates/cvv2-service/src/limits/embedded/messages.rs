@@ -114,13 +114,20 @@ impl Messages {
         MessageUse::First
     }
 
-    /// Takes in what was written: once or often, and in any order, so that its time is not the
-    /// present one and nothing is forgotten by it.
-    pub(super) fn replay(&mut self, message: MessageKey, at: Moment) {
-        let known = self.shards[shard_of(message)].get(key_of(message));
-        if known.is_none_or(|used| used.at() < at) {
-            self.insert(message, at);
+    /// Takes in what was written of a shard: once or often, and in any order, so that its time is not
+    /// the present one and nothing is forgotten by it.
+    pub(super) fn replay(&mut self, shard: usize, uses: &[(MessageKey, Moment)]) {
+        if uses.is_empty() {
+            return;
         }
+        for (message, at) in uses {
+            self.remember_slot(*message, *at);
+        }
+        let shard = &mut self.shards[shard];
+        self.len -= shard.len();
+        let uses = uses.iter().map(|(message, at)| Used::new(*message, *at));
+        shard.merge(uses, |one, other| one.at() > other.at());
+        self.len += shard.len();
     }
 
     /// The messages of a shard that still matter, and when they were used.
@@ -138,6 +145,10 @@ impl Messages {
         if self.shards[shard_of(message)].insert(Used::new(message, at)).is_none() {
             self.len += 1;
         }
+        self.remember_slot(message, at);
+    }
+
+    fn remember_slot(&mut self, message: MessageKey, at: Moment) {
         self.slots.entry(at.millis() / self.slot()).or_default().push(prefix_of(message));
     }
 
@@ -275,14 +286,17 @@ mod tests {
                     list.insert(number, now);
                 }
                 if later % 5 == 0 {
-                    let written: Vec<_> = (0..=u8::MAX)
-                        .flat_map(|shard| messages.of_shard(shard, at(now)))
-                        .collect();
-                    messages = self::messages(1000);
-                    for (message, at) in written.iter().chain(written.iter().rev()) {
-                        messages.replay(*message, *at);
+                    let mut read = self::messages(1000);
+                    let mut len = 0;
+                    for shard in 0..=u8::MAX {
+                        let written: Vec<_> = messages.of_shard(shard, at(now)).collect();
+                        let reversed: Vec<_> = written.iter().rev().copied().collect();
+                        len += written.len();
+                        read.replay(shard.into(), &written);
+                        read.replay(shard.into(), &reversed);
                     }
-                    prop_assert_eq!(messages.len(), written.len());
+                    messages = read;
+                    prop_assert_eq!(messages.len(), len);
                 }
             }
         }

@@ -1,7 +1,5 @@
 //! What journals say, on its way into a state.
 
-use std::mem;
-
 use super::record::Record;
 use super::state::State;
 use crate::limits::codec::{Reader, Unreadable};
@@ -60,9 +58,8 @@ impl<'b> Replay<'b> {
     }
 
     fn apply_waiting(&mut self, shard: usize) {
-        let mut records = mem::take(&mut self.waiting[shard]);
-        records.drain(..).for_each(|record| self.state.apply_to_shard(record));
-        self.waiting[shard] = records;
+        self.state.apply_to_shard(shard, &self.waiting[shard]);
+        self.waiting[shard].clear();
     }
 }
 

@@ -272,7 +272,7 @@ impl State {
 
     pub(super) fn apply(&mut self, record: Record<'_>) {
         self.apply_to_caller(record);
-        self.apply_to_shard(record);
+        self.apply_to_card(record);
     }
 
     /// Applies what a record says of its caller.
@@ -310,8 +310,19 @@ impl State {
         }
     }
 
-    /// Applies what a record says of [its shard](Self::shard).
-    pub(super) fn apply_to_shard(&mut self, record: Record<'_>) {
+    /// Applies what records say of one [shard](Self::shard).
+    pub(super) fn apply_to_shard(&mut self, shard: usize, records: &[Record<'_>]) {
+        let mut uses = Vec::new();
+        for record in records {
+            match *record {
+                Record::MessageUsed { message, at } => uses.push((message, at)),
+                record => self.apply_to_card(record),
+            }
+        }
+        self.messages.replay(shard, &uses);
+    }
+
+    fn apply_to_card(&mut self, record: Record<'_>) {
         match record {
             Record::Charged { id, at, card, kind } => {
                 let shard = &mut self.shards[shard_of(card)];
@@ -330,7 +341,6 @@ impl State {
                 let cleared = self.shards[shard_of(card)].remove(card);
                 self.events -= cleared.map_or(0, |card| card.log.len());
             }
-            Record::MessageUsed { message, at } => self.messages.replay(message, at),
             _ => {}
         }
     }
