@@ -96,9 +96,7 @@ impl CardLog {
     pub(super) fn give_back(&mut self, at: Moment, caller: CallerId) {
         // Two of the same caller in the same millisecond are alike: whichever is found will do.
         let charged = Event { at, caller, kind: EventKind::Wrong };
-        if let Some(event) = self.0.iter_mut().rev().find(|event| **event == charged) {
-            event.kind = EventKind::Right;
-        }
+        self.0.change_last(charged, EventKind::Right);
     }
 
     /// Every limit and how much of it is used; the soft one for each caller that has used of it.
@@ -108,7 +106,7 @@ impl CardLog {
         let of_all = [Limit::CardRequests, Limit::CardGenerates, Limit::CardWrongHard];
         let mut usages: Vec<_> =
             of_all.iter().map(|limit| self.usage(policy, *limit, nobody, at)).collect();
-        let mut callers: Vec<_> = self.0.iter().map(|event| event.caller).collect();
+        let mut callers: Vec<_> = self.0.list().iter().map(|event| event.caller).collect();
         callers.sort_unstable();
         callers.dedup();
         let soft = callers.iter().map(|id| self.usage(policy, Limit::CardWrongSoft, *id, at));
@@ -119,7 +117,7 @@ impl CardLog {
     /// Drops what matters to no limit any more.
     pub(super) fn forget(&mut self, policy: &LimitPolicy, at: Moment) {
         // Everything matters for a day at least.
-        if self.0.first().is_none_or(|oldest| at.since(oldest.at) < Span::DAY) {
+        if self.0.list().first().is_none_or(|oldest| at.since(oldest.at) < Span::DAY) {
             return;
         }
         self.0.retain(|event| {
@@ -136,18 +134,18 @@ impl CardLog {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.len() == 0
     }
 
     /// When something happened last.
     pub(super) fn last(&self) -> Option<Moment> {
-        self.0.last().map(|last| last.at)
+        self.0.list().last().map(|last| last.at)
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let len = u16::try_from(self.len()).expect("a card has at most 1,100 events");
         out.extend_from_slice(&len.to_le_bytes());
-        for Event { at, caller, kind } in self.0.iter() {
+        for Event { at, caller, kind } in self.0.list().iter() {
             put_moment(out, *at);
             out.extend_from_slice(&caller.0.to_le_bytes());
             out.push(*kind as u8);
@@ -171,14 +169,15 @@ impl CardLog {
             Limit::CardWrongHard => (policy.card_wrong_hard, policy.wrong_hard_window()),
             _ => (policy.card_requests_per_day, Span::DAY),
         };
-        let in_window = self.0.partition_point(|event| at.since(event.at) >= window);
+        let events = self.0.list();
+        let in_window = events.partition_point(|event| at.since(event.at) >= window);
         let counts = |event: &&Event| match limit {
             Limit::CardGenerates => event.kind == EventKind::Generate,
             Limit::CardWrongSoft => event.kind == EventKind::Wrong && event.caller == caller,
             Limit::CardWrongHard => event.kind == EventKind::Wrong,
             _ => true,
         };
-        let counted = || self.0[in_window..].iter().filter(counts);
+        let counted = || events[in_window..].iter().filter(counts);
         let used = u32::try_from(counted().count()).expect("a card has at most 1,100 events");
         // There will be room when as many have left the window as are over the limit, and one more.
         let room_at = used.checked_sub(max).map(|over| {
