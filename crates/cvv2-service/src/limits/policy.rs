@@ -44,7 +44,7 @@ pub struct LimitPolicy {
     /// 1,000.
     pub callers_max: u32,
     /// Charges of cards that are kept in mind, over all cards. Where there are more, cards are
-    /// refused until some have left their window. 1,000 to 100,000,000; each takes 16 to 160 bytes
+    /// refused until some have left their window. 1,000 to 100,000,000; each takes 16 to 90 bytes
     /// of memory, the more the fewer a card has. Default: 4,000,000.
     pub card_charges_max: u32,
     /// How long the name of a message is used, from its first use on, in minutes. 1 to 1,440.
@@ -52,11 +52,11 @@ pub struct LimitPolicy {
     pub message_window_minutes: u32,
     /// Names of messages that are kept in mind, over all callers: as many as may come in the window
     /// and a sixtieth of it. Of more it is [not known] whether they were used. 1,000 to 100,000,000;
-    /// each takes 44 to 90 bytes of memory. Default: 1,000,000, which is 270 a second for an hour.
+    /// each takes 22 to 32 bytes of memory. Default: 1,000,000, which is 270 a second for an hour.
     ///
     /// [not known]: super::MessageUse::Unknown
     pub messages_max: u32,
-    /// The journal is written anew when it has this many bytes at least, and three times as many as
+    /// The journal is written anew when it has this many bytes at least, and twice as many as
     /// when it was written anew last. 4,096 to 1,073,741,824. Default: 16,777,216 (16 MiB).
     pub journal_bytes_min: u32,
 }

@@ -74,7 +74,7 @@ impl Journal {
 
     /// Whether it is time to write it anew.
     pub(super) fn has_grown(&self) -> bool {
-        self.len() >= self.bytes_min.max(3 * self.rewritten_len)
+        self.len() >= self.bytes_min.max(2 * self.rewritten_len)
     }
 
     /// Goes on in the next file.
@@ -135,38 +135,46 @@ fn write_anew(
 /// Reads the state, beginning with the last file that has all pieces. Returns the number of the
 /// last file, too, and how much of it was acknowledged.
 fn load(directory: &Directory, policy: LimitPolicy) -> Result<(State, u64, u64), LimitError> {
-    let damaged = |number| LimitError::Damaged { path: directory.journal(number), offset: 0 };
     let mut files: Vec<Found> = Vec::new();
     let mut numbers = directory.journals()?;
     while let Some(number) = numbers.pop() {
         let len = match files.last() {
-            Some(next) if next.number != number + 1 => return Err(damaged(next.number)),
+            Some(next) if next.number != number + 1 => return Err(damaged(directory, next.number)),
             next => next.map(|next| next.previous_len),
         };
         if let Some(found) = Found::read(directory, number, len)? {
             files.push(found);
-            if let Some(state) = replay(&files, policy.clone()).map_err(damaged)? {
+            if let Some(state) = replay(directory, &files, policy.clone())? {
                 return Ok((state, files[0].number, files[0].len));
             }
         }
         // The first file of all was never acknowledged without all pieces.
         if numbers.is_empty() && number != 1 {
-            return Err(damaged(number));
+            return Err(damaged(directory, number));
         }
     }
     Ok((State::new(policy), 0, 0))
 }
 
 /// The state after files, the last one first in the list, if the one that is applied first has all
-/// pieces; the error is the number of a file that cannot be read.
-fn replay(files: &[Found], policy: LimitPolicy) -> Result<Option<State>, u64> {
+/// pieces.
+fn replay(
+    directory: &Directory,
+    files: &[Found],
+    policy: LimitPolicy,
+) -> Result<Option<State>, LimitError> {
     let mut replay = Replay::new(policy);
     let mut is_complete = false;
     for (index, file) in files.iter().enumerate().rev() {
-        for batch in file.batches() {
-            let has_ended = replay.batch(batch).map_err(|_| file.number)?;
+        file.for_each_batch(|batch| {
+            let has_ended = replay.batch(batch).map_err(|_| damaged(directory, file.number))?;
             is_complete |= has_ended && index + 1 == files.len();
-        }
+            Ok::<(), LimitError>(())
+        })?;
     }
     Ok(is_complete.then(|| replay.finish()))
+}
+
+fn damaged(directory: &Directory, number: u64) -> LimitError {
+    LimitError::Damaged { path: directory.journal(number), offset: 0 }
 }

@@ -5,8 +5,7 @@
 //! another behind it was acknowledged, and if it is not as it was written, that is damage.
 
 use std::fs::File;
-use std::io::{self, Write};
-use std::ops::Range;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use super::directory::Directory;
@@ -100,8 +99,9 @@ impl JournalFile {
 
 /// A file as it was found.
 pub(super) struct Found {
-    bytes: Vec<u8>,
-    batches: Vec<Range<usize>>,
+    file: File,
+    /// How long the payloads of its batches are.
+    batches: Vec<u32>,
     pub(super) number: u64,
     /// How long the file before it was when this one began.
     pub(super) previous_len: u64,
@@ -119,23 +119,23 @@ impl Found {
         len: Option<u64>,
     ) -> Result<Option<Self>, LimitError> {
         let path = directory.journal(number);
-        let mut bytes = std::fs::read(&path)?;
-        let damaged =
-            |offset: usize| LimitError::Damaged { path: path.clone(), offset: offset as u64 };
-        if let Some(len) = len {
-            let len = usize::try_from(len).map_err(|_| damaged(bytes.len()))?;
-            if bytes.len() < len {
-                return Err(damaged(bytes.len()));
-            }
-            bytes.truncate(len);
+        let damaged = |offset: u64| LimitError::Damaged { path: path.clone(), offset };
+        let file = File::open(&path)?;
+        let end = file.metadata()?.len();
+        if len.is_some_and(|len| end < len) {
+            return Err(damaged(end));
         }
-        let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
+        let end = len.unwrap_or(end);
+        if end < HEADER_LEN as u64 {
             return if len.is_none() { Ok(None) } else { Err(damaged(0)) };
-        };
+        }
+        let mut reader = from_its_beginning(&file)?;
+        let mut header = [0; HEADER_LEN];
+        reader.read_exact(&mut header)?;
         let (head, header_sum) = header.split_at(HEADER_LEN - SUM_LEN);
         if checksum::<SUM_LEN>(&[head]) != header_sum {
             // A file has batches when its header is durable.
-            let is_begun = len.is_none() && bytes.len() == HEADER_LEN;
+            let is_begun = len.is_none() && end == HEADER_LEN as u64;
             return if is_begun { Ok(None) } else { Err(damaged(0)) };
         }
         let format = u32_at(head, 8);
@@ -145,53 +145,96 @@ impl Found {
         if format != FORMAT {
             return Err(LimitError::Version { path, found: format });
         }
-        let mut found = Self {
-            number,
-            previous_len: u64_at(head, 20),
-            len: HEADER_LEN as u64,
-            batches: Vec::new(),
-            bytes: Vec::new(),
-        };
-        let mut at = HEADER_LEN;
-        while let Some(batch) = batch_at(&bytes, at, number, found.batches.len() as u64) {
-            at = batch.end;
-            found.batches.push(batch);
+        let previous_len = u64_at(head, 20);
+        let (mut at, mut batches, mut payload) = (HEADER_LEN as u64, Vec::new(), Vec::new());
+        loop {
+            let (left, ordinal) = (end - at, batches.len() as u64);
+            let read = read_batch(&mut reader, left, number, ordinal, &mut payload)?;
+            let Some(len) = read else { break };
+            at += FRAME_LEN as u64 + u64::from(len);
+            batches.push(len);
         }
-        let is_torn = at < bytes.len();
-        if is_torn && (len.is_some() || has_batch_behind(&bytes, at, number, found.batches.len())) {
-            return Err(damaged(at));
+        if at < end {
+            let is_damaged = len.is_some() || {
+                let mut rest = vec![0; usize::try_from(end - at).map_err(|_| damaged(at))?];
+                (&file).seek(SeekFrom::Start(at))?;
+                (&file).read_exact(&mut rest)?;
+                has_batch_behind(&rest, number, batches.len())
+            };
+            if is_damaged {
+                return Err(damaged(at));
+            }
         }
-        found.len = at as u64;
-        found.bytes = bytes;
-        Ok(Some(found))
+        Ok(Some(Self { file, batches, number, previous_len, len: at }))
     }
 
-    pub(super) fn batches(&self) -> impl Iterator<Item = &[u8]> {
-        self.batches.iter().map(|batch| &self.bytes[batch.clone()])
+    /// Shows the payloads of all batches, one after the other. The file is read anew, because it may be
+    /// larger than what it says.
+    pub(super) fn for_each_batch<E: From<io::Error>>(
+        &self,
+        mut show: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut reader = from_its_beginning(&self.file)?;
+        reader.read_exact(&mut [0; HEADER_LEN])?;
+        let mut payload = Vec::new();
+        for len in &self.batches {
+            reader.read_exact(&mut [0; FRAME_LEN])?;
+            payload.resize(*len as usize, 0);
+            reader.read_exact(&mut payload)?;
+            show(&payload)?;
+        }
+        Ok(())
     }
 }
 
-/// The payload of the batch with this number, if one is here.
-fn batch_at(bytes: &[u8], at: usize, file: u64, ordinal: u64) -> Option<Range<usize>> {
-    let frame = bytes.get(at..)?.first_chunk::<FRAME_LEN>()?;
-    if u64_at(frame, 4) != ordinal {
-        return None;
+/// What is read of a file at once.
+const READ_BYTES: usize = 1 << 20;
+
+fn from_its_beginning(mut file: &File) -> io::Result<BufReader<&File>> {
+    file.rewind()?;
+    Ok(BufReader::with_capacity(READ_BYTES, file))
+}
+
+/// Reads the batch with this number, if it is what comes next in the bytes that are left. Returns how long
+/// its payload is.
+fn read_batch(
+    reader: &mut impl Read,
+    left: u64,
+    file: u64,
+    ordinal: u64,
+    payload: &mut Vec<u8>,
+) -> io::Result<Option<u32>> {
+    let Some(left) = left.checked_sub(FRAME_LEN as u64) else { return Ok(None) };
+    let mut frame = [0; FRAME_LEN];
+    reader.read_exact(&mut frame)?;
+    let len = u32_at(&frame, 0);
+    if u64::from(len) > left {
+        return Ok(None);
     }
-    let (from, len) = (at + FRAME_LEN, u32_at(frame, 0));
-    let payload = from..from.checked_add(len as usize)?;
-    let expected =
-        batch_sum(file, len.to_le_bytes(), ordinal.to_le_bytes(), bytes.get(payload.clone())?);
-    (frame[FRAME_LEN - SUM_LEN..] == expected).then_some(payload)
+    payload.resize(len as usize, 0);
+    reader.read_exact(payload)?;
+    Ok(is_batch(&frame, file, ordinal, payload).then_some(len))
+}
+
+/// Whether a frame and a payload are the batch with this number.
+fn is_batch(frame: &[u8; FRAME_LEN], file: u64, ordinal: u64, payload: &[u8]) -> bool {
+    let len = u32_at(frame, 0).to_le_bytes();
+    u64_at(frame, 4) == ordinal
+        && frame[FRAME_LEN - SUM_LEN..] == batch_sum(file, len, ordinal.to_le_bytes(), payload)
 }
 
 /// Whether a later batch is anywhere behind one that is not as it was written.
-fn has_batch_behind(bytes: &[u8], at: usize, file: u64, ordinal: usize) -> bool {
+fn has_batch_behind(rest: &[u8], file: u64, ordinal: usize) -> bool {
     // Each batch is longer than its frame, so that many more can follow and no more.
-    let most = (bytes.len() - at) / FRAME_LEN;
+    let most = rest.len() / FRAME_LEN;
     let later = ordinal as u64 + 1..=(ordinal + most) as u64;
-    (at + 1..bytes.len().saturating_sub(FRAME_LEN)).any(|at| {
-        let ordinal = u64_at(&bytes[at..], 4);
-        later.contains(&ordinal) && batch_at(bytes, at, file, ordinal).is_some()
+    (1..rest.len().saturating_sub(FRAME_LEN)).any(|at| {
+        let Some((frame, behind)) = rest[at..].split_first_chunk::<FRAME_LEN>() else {
+            return false;
+        };
+        let ordinal = u64_at(frame, 4);
+        let is_whole = |payload| is_batch(frame, file, ordinal, payload);
+        later.contains(&ordinal) && behind.get(..u32_at(frame, 0) as usize).is_some_and(is_whole)
     })
 }
 
@@ -229,8 +272,13 @@ mod tests {
 
     fn read(directory: &Directory, bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>, LimitError> {
         fs::write(directory.journal(7), bytes).unwrap();
-        let found = Found::read(directory, 7, None)?;
-        Ok(found.map(|found| found.batches().map(<[u8]>::to_vec).collect()))
+        let Some(found) = Found::read(directory, 7, None)? else { return Ok(None) };
+        let mut batches = Vec::new();
+        found.for_each_batch(|batch| {
+            batches.push(batch.to_vec());
+            Ok::<(), LimitError>(())
+        })?;
+        Ok(Some(batches))
     }
 
     #[test]

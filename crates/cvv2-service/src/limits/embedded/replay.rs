@@ -9,23 +9,23 @@ use crate::limits::policy::LimitPolicy;
 ///
 /// Cards come in any order, and each would be looked for in memory that no cache has any more. So
 /// what is about them waits until there is some for one shard, and is applied at once.
-pub(super) struct Replay<'b> {
+pub(super) struct Replay {
     state: State,
     /// For each shard, what was not applied yet, in its order.
-    waiting: Vec<Vec<Record<'b>>>,
+    waiting: Vec<Vec<Record<'static>>>,
 }
 
 /// How many records of a shard are applied at once.
 const ENOUGH: usize = 1024;
 
-impl<'b> Replay<'b> {
+impl Replay {
     pub(super) fn new(policy: LimitPolicy) -> Self {
         let waiting = (0..State::SHARDS).map(|_| Vec::new()).collect();
         Self { state: State::new(policy), waiting }
     }
 
     /// Takes in everything that a batch says. Whether it ends a rewritten journal.
-    pub(super) fn batch(&mut self, batch: &'b [u8]) -> Result<bool, Unreadable> {
+    pub(super) fn batch(&mut self, batch: &[u8]) -> Result<bool, Unreadable> {
         let mut reader = Reader::new(batch);
         let mut is_complete = false;
         while !reader.is_empty() {
@@ -48,9 +48,9 @@ impl<'b> Replay<'b> {
         self.state
     }
 
-    fn take(&mut self, record: Record<'b>) {
+    fn take(&mut self, record: Record<'_>) {
         self.state.apply_to_caller(record);
-        let Some(shard) = State::shard(record) else { return };
+        let Some((shard, record)) = State::shard(record) else { return };
         self.waiting[shard].push(record);
         if self.waiting[shard].len() == ENOUGH {
             self.apply_waiting(shard);

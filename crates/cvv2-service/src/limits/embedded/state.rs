@@ -292,14 +292,20 @@ impl State {
         }
     }
 
-    /// The shard of what a record is about, if it is a card or a message: records of different ones may
-    /// be applied in any order.
-    pub(super) fn shard(record: Record<'_>) -> Option<usize> {
+    /// The shard of what a record is about, if it is a card or a message, and the record itself: those of
+    /// different shards may be applied in any order, and long after the batch that they stood in.
+    pub(super) fn shard(record: Record<'_>) -> Option<(usize, Record<'static>)> {
         match record {
-            Record::Charged { card, .. }
-            | Record::Settled { card, .. }
-            | Record::CardCleared { card } => Some(shard_of(card)),
-            Record::MessageUsed { message, .. } => Some(messages::shard_of(message)),
+            Record::Charged { id, at, card, kind } => {
+                Some((shard_of(card), Record::Charged { id, at, card, kind }))
+            }
+            Record::Settled { id, at, card, is_wrong } => {
+                Some((shard_of(card), Record::Settled { id, at, card, is_wrong }))
+            }
+            Record::CardCleared { card } => Some((shard_of(card), Record::CardCleared { card })),
+            Record::MessageUsed { message, at } => {
+                Some((messages::shard_of(message), Record::MessageUsed { message, at }))
+            }
             Record::Caller { .. }
             | Record::Admitted { .. }
             | Record::NotFound { .. }
