@@ -5,7 +5,7 @@ use std::fmt;
 /// The keyed hash of who sent a message and its `msg_id`, as [`CardHasher::hash_message`] makes it.
 ///
 /// It names a message to limits, and is of one size whatever a sender puts in. 128 bits of
-/// HMAC-SHA-256.
+/// HMAC-SHA-256; those who keep many of them may keep the first 88.
 ///
 /// [`CardHasher::hash_message`]: crate::CardHasher::hash_message
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -90,7 +90,7 @@ fn where_no_more_messages_are_kept_in_mind_they_pass_or_are_refused() {
         let policy = LimitPolicy { messages_max: 1000, ..LimitPolicy::default() };
         let service = Service::start_with(Setup { policy, replays, ..Setup::default() });
         for number in 0..1000_u128 {
-            let message = MessageKey::from_bytes(number.to_be_bytes());
+            let message = MessageKey::from_bytes((number << 112).to_be_bytes());
             service.http.limits.first_use(message, NOW).unwrap();
         }
         assert_eq!(service.post("ivr", GET, REQUEST).code(), code, "{replays:?}");

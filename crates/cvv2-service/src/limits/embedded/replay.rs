@@ -92,7 +92,7 @@ mod tests {
         /// A key in one of a few shards.
         fn key(&mut self) -> [u8; 16] {
             let (shard, number) = (self.random(3), self.random(40));
-            (u128::from(shard) << 120 | u128::from(number)).to_be_bytes()
+            (u128::from(shard) << 120 | u128::from(number) << 80).to_be_bytes()
         }
 
         fn change(&mut self, out: &mut Vec<u8>) {
