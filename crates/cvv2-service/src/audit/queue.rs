@@ -128,9 +128,9 @@ impl Queue {
         let mut state = self.lock();
         // The first record need not wake anybody before the time at which its group could be begun.
         let now = Instant::now();
-        let nobody_begins = self.pace.wait(now, now).min(patience.unwrap_or(Duration::MAX));
-        if state.group.is_empty() && !state.is_closed && !nobody_begins.is_zero() {
-            let waited = self.filled.wait_timeout(state, nobody_begins);
+        let gathering = self.pace.wait(now, now).min(patience.unwrap_or(Duration::MAX));
+        if state.group.is_empty() && !state.is_closed && !gathering.is_zero() {
+            let waited = self.filled.wait_timeout(state, gathering);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         match patience {
