@@ -70,8 +70,8 @@ async fn is_closed_in_time_and_good_clients_do_not_notice() {
     let base = good_clients(&server, &certificate, nothing).await;
     // A thread of their own: what they do when they are closed is not to be in the way of good ones. It
     // is left to the end of the process, since a runtime may not be dropped in another one.
-    let others = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let others = Box::leak(Box::new(others));
+    let others = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let others = Box::leak(Box::new(others.expect("one more thread can be started")));
     let mut clients = JoinSet::new();
     for at in 0..crowd {
         let (server, certificate) = (Arc::clone(&server), certificate.clone());

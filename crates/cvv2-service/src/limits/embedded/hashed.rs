@@ -48,17 +48,19 @@ impl<E: Entry> Hashed<E> {
 
     /// The entry with this key; `new` makes it where there is none.
     pub(super) fn get_or_insert_with(&mut self, key: E::Key, new: impl FnOnce() -> E) -> &mut E {
-        let at = self.find(key).unwrap_or_else(|_| self.insert_new(new()));
+        let at = self.find(key).unwrap_or_else(|at| self.insert_at(at, new()));
         self.place_mut(at).as_mut().expect("it was just found or put there")
     }
 
     /// Puts an entry in, for the one with its key if there is one; that is returned.
     pub(super) fn insert(&mut self, entry: E) -> Option<E> {
-        if let Ok(at) = self.find(entry.key()) {
-            return self.place_mut(at).replace(entry);
+        match self.find(entry.key()) {
+            Ok(at) => self.place_mut(at).replace(entry),
+            Err(at) => {
+                self.insert_at(at, entry);
+                None
+            }
         }
-        self.insert_new(entry);
-        None
     }
 
     /// Puts many entries in, in whatever order; where two have one key, the one that is `better` stays.
@@ -80,7 +82,7 @@ impl<E: Entry> Hashed<E> {
             }
             is_same
         });
-        *self = all.into_iter().collect();
+        self.lay_out_with_room(all);
     }
 
     pub(super) fn remove(&mut self, key: E::Key) -> Option<E> {
@@ -97,23 +99,23 @@ impl<E: Entry> Hashed<E> {
         }
         if 2 * self.len < self.homes && self.homes > Self::BLOCK {
             let entries = self.take_all();
-            *self = entries.into_iter().collect();
+            self.lay_out_with_room(entries);
         }
         removed
     }
 
     /// Keeps the entries of which `is_kept` says so, which may change all but their keys.
     pub(super) fn retain(&mut self, mut is_kept: impl FnMut(&mut E) -> bool) {
-        let mut gone = 0;
+        let mut has_gaps = false;
         for place in self.blocks.iter_mut().flatten() {
             if place.as_mut().is_some_and(|entry| !is_kept(entry)) {
                 *place = None;
-                gone += 1;
+                has_gaps = true;
             }
         }
-        if gone > 0 {
+        if has_gaps {
             let kept = self.take_all();
-            *self = kept.into_iter().collect();
+            self.lay_out_with_room(kept);
         }
     }
 
@@ -128,13 +130,15 @@ impl<E: Entry> Hashed<E> {
         (from..self.places()).filter_map(|at| self.entry(at))
     }
 
-    fn insert_new(&mut self, entry: E) -> usize {
+    /// Puts an entry in whose key is not there and belongs at this place. Returns where it is, which is
+    /// elsewhere if the table has grown.
+    fn insert_at(&mut self, mut at: usize, entry: E) -> usize {
         if 8 * (self.len + 1) > 7 * self.homes {
             let entries = self.take_all();
             self.lay_out(entries, self.homes + self.homes / 8 + 1);
+            at = self.find(entry.key()).unwrap_or_else(|at| at);
         }
         self.len += 1;
-        let at = self.find(entry.key()).unwrap_or_else(|at| at);
         let (mut moved, mut to) = (Some(entry), at);
         while moved.is_some() {
             if to == self.places() {
@@ -170,9 +174,16 @@ impl<E: Entry> Hashed<E> {
         entries
     }
 
+    /// Puts entries in their order into places that are all free, of which a fifth stays so.
+    fn lay_out_with_room(&mut self, entries: Vec<E>) {
+        let homes = entries.len() * 5 / 4;
+        self.lay_out(entries, homes);
+    }
+
     /// Puts entries, which are in their order, into places that are all free; into as many blocks as so
     /// many homes need.
     fn lay_out(&mut self, entries: Vec<E>, homes: usize) {
+        debug_assert!(entries.is_sorted_by(|one, next| one.key() < next.key()));
         let blocks = homes.div_ceil(Self::BLOCK);
         self.blocks.resize_with(blocks, || empty_block(Self::BLOCK));
         self.homes = blocks * Self::BLOCK;
@@ -204,11 +215,8 @@ impl<E: Entry> Hashed<E> {
 /// From entries in the order of their keys, each of which is there once.
 impl<E: Entry> FromIterator<E> for Hashed<E> {
     fn from_iter<I: IntoIterator<Item = E>>(entries: I) -> Self {
-        let entries: Vec<E> = entries.into_iter().collect();
-        debug_assert!(entries.is_sorted_by(|one, next| one.key() < next.key()));
         let mut hashed = Self::new();
-        let homes = entries.len() * 5 / 4;
-        hashed.lay_out(entries, homes);
+        hashed.lay_out_with_room(entries.into_iter().collect());
         hashed
     }
 }
@@ -236,7 +244,8 @@ mod tests {
         }
 
         fn beginning(key: u64) -> u32 {
-            u32::try_from(key >> 32).unwrap()
+            let [a, b, c, d, ..] = key.to_be_bytes();
+            u32::from_be_bytes([a, b, c, d])
         }
     }
 

@@ -169,7 +169,7 @@ fn replay(
         file.for_each_batch(|batch| {
             let has_ended = replay.batch(batch).map_err(|_| damaged(directory, file.number))?;
             is_complete |= has_ended && index + 1 == files.len();
-            Ok::<(), LimitError>(())
+            Ok(())
         })?;
     }
     Ok(is_complete.then(|| replay.finish()))

@@ -170,10 +170,10 @@ impl Found {
 
     /// Shows the payloads of all batches, one after the other. The file is read anew, because it may be
     /// larger than what it says.
-    pub(super) fn for_each_batch<E: From<io::Error>>(
+    pub(super) fn for_each_batch(
         &self,
-        mut show: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+        mut show: impl FnMut(&[u8]) -> Result<(), LimitError>,
+    ) -> Result<(), LimitError> {
         let mut reader = from_its_beginning(&self.file)?;
         reader.read_exact(&mut [0; HEADER_LEN])?;
         let mut payload = Vec::new();
@@ -276,7 +276,7 @@ mod tests {
         let mut batches = Vec::new();
         found.for_each_batch(|batch| {
             batches.push(batch.to_vec());
-            Ok::<(), LimitError>(())
+            Ok(())
         })?;
         Ok(Some(batches))
     }
