@@ -24,7 +24,7 @@
 //! | [`metrics`] | [`Metrics`](metrics::Metrics): what Prometheus reads |
 //! | `redo`, `checksum` | what makes records and charges durable in one write; how what is torn is found |
 //! | `clock`, `settings` | [`Clock`], [`Settings`] |
-//! | [`transport`] | TCP, TLS and time beneath HTTP: [`serve`](transport::serve) |
+//! | [`transport`] | TCP, TLS and time beneath HTTP: [`serve`](fn@transport::serve) |
 //! | `certificate_fingerprint` | [`CertificateFingerprint`]: a client certificate's name |
 
 pub mod audit;

@@ -1,7 +1,7 @@
 //! A redo log: one write for everything that has to be on disk before an answer leaves.
 //!
 //! A request leaves something in two files, the audit log's and the journal of limits. To sync both
-//! for each group of requests costs two commits of the file system's own journal, as both files grow.
+//! for each group of requests has the file system write down two new lengths, as both files grow.
 //! A redo log is a file that does not grow: what was appended to the others is written to it as well,
 //! over zeros, in one write that is durable when it returns. The others are synced by a thread that
 //! nobody waits for; after a crash, what is missing in them is taken from the redo log.

@@ -1,6 +1,6 @@
 //! TCP and TLS beneath HTTP: who may connect, for how long, and how a service ends.
 //!
-//! [`serve`] has an accept loop of its own, because what protects a service from slow clients is
+//! [`serve`](fn@serve) has an accept loop of its own, because what protects a service from slow clients is
 //! between the layers: a time for the handshake, for a request's head, for silence between requests,
 //! for an answer that nobody takes, and an end for every connection. [`read_body`] adds the time for
 //! a body. What is done with a request is somebody else's work, given as a
@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `connection_limits` | [`ConnectionLimits`]: every limit, with its unit |
 //! | `tls_settings`, `tls_config` | [`TlsSettings`], and [`TlsConfig`]: what they say, loaded, and exchanged while it serves |
-//! | `serve` | [`serve`], [`listen`] and the end of both, [`DrainReport`] |
+//! | `serve` | [`serve`](fn@serve), [`listen`] and the end of both, [`DrainReport`] |
 //! | `connection` | one connection: handshake, requests, and when it is over |
 //! | `activity`, `watched_io` | what a connection is doing, and since when |
 //! | `requests`, `answer_body` | one request: its deadline, its panics, its answer until it is sent |
