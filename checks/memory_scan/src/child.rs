@@ -16,7 +16,7 @@ use cvv2::{
 use zeroize::Zeroize;
 
 use crate::stage::Stage;
-use crate::{forms, masks, sandbox};
+use crate::{forms, sandbox};
 
 /// Does what the parent says, and waits after each thing while the parent reads memory.
 pub(crate) fn run(kernel: &str, protection: &str) {
@@ -208,10 +208,7 @@ fn card(pair: &CvkPair) -> PackedCard {
 #[inline(never)]
 fn plant() -> Vec<Vec<u8>> {
     let mut key = receive_key();
-    let encodings = forms::encodings(&key).into_iter().map(|encoding| encoding.bytes);
-    let round_keys = forms::round_keys(&key);
-    let spelled = masks::SIZES.map(|size| masks::spell(round_keys[9], size));
-    let controls = encodings.chain(spelled).collect();
+    let controls = forms::controls(&key);
     key.zeroize();
     black_box(controls)
 }

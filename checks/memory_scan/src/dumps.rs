@@ -8,15 +8,15 @@ use cvv2::Kernel;
 use cvv2::secret::Protection;
 
 use crate::elf;
-use crate::process::{Watched, random_key};
-use crate::search::{Search, describe, missed};
+use crate::process::Watched;
+use crate::search::{Search, describe, missed, unlike_keys};
 use crate::stage::Stage;
 
 /// Dumps a child with keys of one protection in every way; false if a key was found where it must
 /// not be, or was not where it must be.
 pub(crate) fn run(protection: Protection) -> bool {
     let directory = tempfile::tempdir().expect("there is a place for temporary files");
-    let [key, other] = [random_key(), random_key()];
+    let [key, other] = unlike_keys();
     let dumped = Dumped { protection, of_key: Search::new(&key), of_other: Search::new(&other) };
     let mut child = Watched::start(Kernel::detect(), protection, directory.path());
     child.after(Stage::Plant, &other);

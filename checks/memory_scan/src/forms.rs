@@ -46,6 +46,13 @@ pub(crate) fn encodings(key: &[u8; 16]) -> Vec<Encoding> {
     all
 }
 
+/// What is planted for a search to find: a key in every form, masks included.
+pub(crate) fn controls(key: &[u8; 16]) -> Vec<Vec<u8>> {
+    let round_key = round_keys(key)[9];
+    let spelled = masks::SIZES.map(|size| masks::spell(round_key, size));
+    encodings(key).into_iter().map(|encoding| encoding.bytes).chain(spelled).collect()
+}
+
 /// The 32 round keys, 48 bits each, for the search for masks.
 pub(crate) fn round_keys(key: &[u8; 16]) -> Vec<u64> {
     key.chunks_exact(8)

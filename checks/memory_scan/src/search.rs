@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::forms::{self, Encoding};
 use crate::masks::{self, Runs};
-use crate::process::Region;
+use crate::process::{Region, random_key};
 
 /// Forms, each with the places where it was found.
 pub(crate) type Hits = Vec<(&'static str, Vec<String>)>;
@@ -68,6 +68,23 @@ impl Search {
     }
 }
 
+/// Two keys, the second of which can be planted where the first is searched for. One random pair in
+/// some 130 cannot: their decimal digits have as many in common as count as found.
+pub(crate) fn unlike_keys() -> [[u8; 16]; 2] {
+    loop {
+        let [key, other] = [random_key(), random_key()];
+        if is_unlike(&key, &other) {
+            return [key, other];
+        }
+    }
+}
+
+fn is_unlike(key: &[u8; 16], planted: &[u8; 16]) -> bool {
+    let region = |bytes| Region { name: "planted".to_owned(), start: 0, bytes };
+    let planted: Vec<_> = forms::controls(planted).into_iter().map(region).collect();
+    Search::new(key).hits(&planted).iter().all(|(_, places)| places.is_empty())
+}
+
 /// How often each form was found, and where first.
 pub(crate) fn describe(hits: &Hits) -> String {
     let found: Vec<_> = hits
@@ -92,4 +109,22 @@ fn head(bytes: &[u8]) -> &[u8; HEAD] {
 
 fn start(bytes: &[u8]) -> usize {
     usize::from(u16::from_le_bytes([bytes[0], bytes[1]]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_with_two_bytes_in_common_are_not_planted_for_each_other() {
+        let mut key = *b"\x01\x23\x45\x67\x89\xAB\xCD\xEF\xFE\xDC\xBA\x98\x76\x54\x32\x10";
+        let mut other = *b"\x0E\x32\x92\x32\xEA\x6D\x0D\x73\x26\x07\x9E\x57\xB5\xC8\x1F\x4A";
+        assert!(is_unlike(&key, &other));
+        // `, 213, 104, ` is as long as what counts as found.
+        key[3..5].copy_from_slice(&[213, 104]);
+        other[9..11].copy_from_slice(&[213, 104]);
+        assert!(!is_unlike(&key, &other));
+        let [key, other] = unlike_keys();
+        assert!(is_unlike(&key, &other));
+    }
 }
