@@ -80,12 +80,10 @@ fn nothing_readable_is_in_the_servers_files_and_the_search_finds_what_is() {
         assert!(!files.iter().any(|(_, bytes)| is_in(bytes, needle)), "{form} of a canary");
     }
     drop(files);
-    // The same search, with each form planted in a table: twice, because the log is cut into
-    // pages of 8 KiB, and the head of one may stand in the middle of a form.
+    // The same search, with each form planted in a table.
     run("CREATE TABLE planted (needle bytea)");
     for (_, needle) in &canaries {
-        let needle = hex::encode(needle);
-        run(&format!("INSERT INTO planted VALUES ('\\x{needle}'), ('\\x{needle}')"));
+        run(&format!("INSERT INTO planted VALUES ('\\x{}')", hex::encode(needle)));
     }
     run("CHECKPOINT");
     let files = files_below(server.directory());
@@ -109,12 +107,24 @@ fn files_below(directory: &Path) -> Vec<(String, Vec<u8>)> {
             } else if path.is_file() {
                 // The server may take a file away at any time.
                 let Ok(bytes) = fs::read(&path) else { continue };
-                files.push((path.display().to_string(), bytes));
+                let path = path.display().to_string();
+                let bytes =
+                    if path.contains("/pg_wal/") { without_page_heads(&bytes) } else { bytes };
+                files.push((path, bytes));
             }
         }
     }
     assert!(files.len() > 100, "a server has many files");
     files
+}
+
+/// A file of the server's log as one run of records: the head of a page may stand in the middle of
+/// one, and of what is searched for.
+fn without_page_heads(log: &[u8]) -> Vec<u8> {
+    let (first, other) = (40, 24); // XLogLongPageHeaderData, XLogPageHeaderData
+    let pages = log.chunks(8192).enumerate();
+    let heads = pages.map(|(at, page)| (if at == 0 { first } else { other }, page));
+    heads.flat_map(|(head, page)| page.get(head..).unwrap_or_default()).copied().collect()
 }
 
 /// A port that nobody has, a moment ago.
