@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::elf;
 use crate::process::Region;
-use crate::search::{Search, describe};
+use crate::search::{Search, describe, is_nothing};
 
 /// Searches the file for the key on standard input, 32 hexadecimal digits; false if it is there.
 pub(crate) fn run(file: &Path) -> bool {
@@ -18,7 +18,7 @@ pub(crate) fn run(file: &Path) -> bool {
     let used: Vec<_> = segments.iter().flat_map(used_parts).collect();
     let found = Search::new(&number.to_be_bytes()).hits(&used);
     println!("of {bytes} bytes of memory, search finds {}", describe(&found));
-    found.iter().all(|(_, places)| places.is_empty())
+    is_nothing(&found)
 }
 
 /// The parts of a segment between runs of pages that were never written to.

@@ -9,7 +9,7 @@ use cvv2::secret::Protection;
 
 use crate::elf;
 use crate::process::Watched;
-use crate::search::{Search, describe, missed, unlike_keys};
+use crate::search::{Search, describe, is_nothing, missed, unlike_keys};
 use crate::stage::Stage;
 
 /// Dumps a child with keys of one protection in every way; false if a key was found where it must
@@ -96,7 +96,7 @@ impl Dumped {
         let missed = missed(&self.of_other.hits(&segments));
         println!("{}, {name}: search finds {}", self.protection, describe(&found));
         println!("{}, {name}: of a planted key it misses {missed:?}", self.protection);
-        found.iter().any(|(_, places)| !places.is_empty()) == expected && missed.is_empty()
+        is_nothing(&found) != expected && missed.is_empty()
     }
 }
 

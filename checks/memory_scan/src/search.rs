@@ -82,7 +82,12 @@ pub(crate) fn unlike_keys() -> [[u8; 16]; 2] {
 fn is_unlike(key: &[u8; 16], planted: &[u8; 16]) -> bool {
     let region = |bytes| Region { name: "planted".to_owned(), start: 0, bytes };
     let planted: Vec<_> = forms::controls(planted).into_iter().map(region).collect();
-    Search::new(key).hits(&planted).iter().all(|(_, places)| places.is_empty())
+    is_nothing(&Search::new(key).hits(&planted))
+}
+
+/// Whether no form was found.
+pub(crate) fn is_nothing(hits: &Hits) -> bool {
+    hits.iter().all(|(_, places)| places.is_empty())
 }
 
 /// How often each form was found, and where first.

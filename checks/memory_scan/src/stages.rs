@@ -4,7 +4,7 @@ use cvv2::Kernel;
 use cvv2::secret::Protection;
 
 use crate::process::{Memory, Watched, random_key};
-use crate::search::{Search, describe, missed};
+use crate::search::{Search, describe, is_nothing, missed};
 use crate::stage::Stage;
 
 /// Goes through all stages with one kernel; false if a key was found where it must not be.
@@ -31,7 +31,7 @@ pub(crate) fn run(kernel: Kernel, protection: Protection) -> bool {
 
 /// Whether the key is in secret memory while it is alive, and nowhere otherwise.
 fn is_right(stage: Stage, of_key: &Search, memory: &Memory) -> bool {
-    let nowhere = |regions| of_key.hits(regions).iter().all(|(_, places)| places.is_empty());
+    let nowhere = |regions| is_nothing(&of_key.hits(regions));
     let alive = matches!(stage, Stage::Load | Stage::Fill | Stage::Use);
     match memory.loaded {
         None => !alive && nowhere(&memory.open) && nowhere(&memory.locked) && memory.sealed == 0,
