@@ -1,9 +1,9 @@
 //! TCP and TLS beneath HTTP: who may connect, for how long, and how a service ends.
 //!
-//! [`serve`](fn@serve) has an accept loop of its own, because what protects a service from slow clients is
-//! between the layers: a time for the handshake, for a request's head, for silence between requests,
-//! for an answer that nobody takes, and an end for every connection. [`read_body`] adds the time for
-//! a body. What is done with a request is somebody else's work, given as a
+//! [`serve`](fn@serve) has an accept loop of its own, because what protects a service from slow
+//! clients is between the layers: a time for the handshake, for a request's head, for silence between
+//! requests, for an answer that nobody takes, and an end for every connection. [`read_body`] adds the
+//! time for a body. What is done with a request is somebody else's work, given as a
 //! [`hyper::service::Service`]; [`hyper_util::service::TowerToHyperService`] makes one of a router.
 //!
 //! | module | holds |
